@@ -1,0 +1,316 @@
+"""The demonstration: two cities, two workbooks, from the first account to verified certificates.
+
+It only types the commands that a user would type, and shows them. Everybody in it is invented; the
+keys are development keys, so every face says 样本 SPECIMEN. It may be run again: each run imports
+other people into the same registry.
+"""
+
+import asyncio
+import datetime
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import xlsxwriter
+
+from service import cli, terminal, wiring
+from service.checking import verification
+from service.checking.verification import Verdict
+from service.ground import db
+from service.ground.db import Role
+from service.ground.errors import AlreadyRecorded
+from service.ground.jail import Jail
+from service.ground.settings import Settings
+from service.issuing.batches.workbook import COLUMNS
+from service.registry import catalogue, people
+from service.registry.people import IdKind
+from signing import examine
+
+_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
+_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国云飞雨欣子涵梓轩"
+_UNCOMMON = ["王𠂇", "李𬭎", "龚䶮", "赵㐂", "欧阳娜娜", "Anna Maria Rossi"]
+_LONG = [
+    "卓玛央金", "扎西旺堆·索朗多吉", "阿尔木呷", "吉克阿衣莫", "泽仁拉姆", "格桑梅朵",
+    "俄木日火·吉勒布且·阿苏拉则", "降央卓玛",
+]  # fmt: skip
+_MINISTRY_AREA = "510104"
+
+
+class _City(msgspec.Struct, frozen=True):
+    """What the demonstration does in one city."""
+
+    city_code: str
+    title: str
+    project: str
+    names: list[str]
+    operator: str
+    reviewer: str
+
+
+_INSTITUTION = "12510100450717123Q"
+_CITIES = (
+    _City("510100", "成都", "商业数据分析", _UNCOMMON, "chengdu-operator", "chengdu-reviewer"),
+    _City("513200", "阿坝", "民宿接待服务", _LONG, "aba-operator", "aba-reviewer"),
+)
+
+
+class _Line(msgspec.Struct, frozen=True):
+    number: str
+    name: str
+    project: str
+    file: str
+    qr: str
+    path: str
+
+
+@click.command("demo")
+@click.option("--rows", "row_count", default=36, show_default=True, help="每市人数 / people a city")
+@click.pass_obj
+def demo(settings: Settings, row_count: int) -> None:
+    """演示：两市、两份成绩表，直到逐份查验 / Two cities, from workbook to verified PDFs."""
+    folder = settings.var / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    with wiring.database(settings):
+        _Demonstration(folder).run(row_count)
+        _verify_all(settings, folder)
+
+
+class _Demonstration:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._round = 1 + sum(1 for _ in folder.glob("*.xlsx")) // len(_CITIES)
+
+    def run(self, row_count: int) -> None:
+        """Type every command from the first account to the exported PDFs."""
+        self._set_up()
+        exam_on = _latest_exam()
+        for city in _CITIES:
+            self._record_facts(city, exam_on)
+        batches = [self._import(city, exam_on, row_count) for city in _CITIES]
+        for city, batch in zip(_CITIES, batches, strict=True):
+            self._type(city.operator, "batch", "submit", batch)
+            self._type(city.reviewer, "batch", "approve", batch)
+        self._type(None, "issue")
+        for city, batch in zip(_CITIES, batches, strict=True):
+            target = self._folder / f"{batch}-{city.title}"
+            self._type(city.operator, "batch", "export", batch, "--to", target)
+
+    def _set_up(self) -> None:
+        if not self._secret("province").exists():
+            self._type(None, "init", "--secret-file", self._secret("province"))
+        for city in _CITIES:
+            for name, role in ((city.operator, "operator"), (city.reviewer, "reviewer")):
+                if not self._secret(name).exists():
+                    self._type(
+                        "province", "account", "add", name, "--role", role, "--city-code",
+                        city.city_code, "--keep-secret-in", self._secret(name),
+                    )  # fmt: skip
+
+    def _record_facts(self, city: _City, exam_on: datetime.date) -> None:
+        """Record what the gates read; the institution is filed in Chengdu and works in Aba too."""
+        far = city.city_code != "510100"
+        self._record(
+            city.operator, "institution", uscc=_INSTITUTION, valid_from="2024-01-01",
+            institution_name="示例职业培训学校",
+        )  # fmt: skip
+        if not far:
+            announced = {"starts_on": exam_on, "ends_on": exam_on + datetime.timedelta(days=6)}
+            self._record(
+                city.operator, "announcement", city_code=city.city_code,
+                project_name=city.project, **announced, document_number="示例统考公告1号",
+                papers_until=exam_on - datetime.timedelta(days=20),
+            )  # fmt: skip
+        self._record(
+            "chengdu-operator", "filing", uscc=_INSTITUTION, authority_code="510100",
+            kind="daily" if far else "unified", project_names=city.project,
+            valid_from="2026-01-01", valid_until="2028-12-31",
+            document_number=f"示例备案{city.city_code}号",
+        )  # fmt: skip
+        if far:
+            self._record(
+                city.operator, "cross-filing", uscc=_INSTITUTION, city_code=city.city_code,
+                valid_from="2026-01-01", valid_until="2028-12-31", document_number="示例跨备1号",
+            )  # fmt: skip
+            self._record(
+                city.operator, "plan", uscc=_INSTITUTION, city_code=city.city_code,
+                project_name=city.project, starts_on=exam_on,
+                reported_on=exam_on - datetime.timedelta(days=15), document_number="示例计划1号",
+            )  # fmt: skip
+
+    def _import(self, city: _City, exam_on: datetime.date, row_count: int) -> str:
+        """Import a workbook and record what belongs to its batch; returns the batch."""
+        path = self._folder / f"{city.title}成绩表-{self._round}.xlsx"
+        _write_workbook(path, city, exam_on, row_count, self._round)
+        self._type(city.operator, "batch", "import", path, "--uscc", _INSTITUTION)
+        batch = str((self._round - 1) * len(_CITIES) + 1 + _CITIES.index(city))
+        day = datetime.timedelta(days=1)
+        text = self._folder / "承诺书.txt"
+        text.write_text("本人（本机构）承诺所提交资料真实、准确、完整。\n", "utf-8")
+        facts: tuple[tuple[str, dict[str, object]], ...] = (
+            ("papers", {"received_on": exam_on - 40 * day}),
+            (
+                "publicity",
+                {"publicity_from": exam_on + 8 * day, "publicity_until": exam_on + 14 * day},
+            ),
+            (
+                "commitment",
+                {
+                    "party": "candidates",
+                    "committed_by": "全体考生",
+                    "committed_on": exam_on,
+                    "text": text,
+                },
+            ),
+            (
+                "commitment",
+                {
+                    "party": "institution",
+                    "committed_by": "示例职业培训学校",
+                    "committed_on": exam_on,
+                    "text": text,
+                },
+            ),
+            (
+                "evidence",
+                {
+                    "evidence_name": "成绩册",
+                    "kind": "paper",
+                    "file": path,
+                    "kept_until": exam_on + 1200 * day,
+                },
+            ),
+        )
+        for name, given in facts:
+            self._record(city.operator, name, batch_id=batch, **given)
+        return batch
+
+    def _record(self, account: str, fact: str, **given: object) -> None:
+        words = [
+            word
+            for field, value in given.items()
+            for word in (f"--{field.replace('_', '-')}", value)
+        ]
+        try:
+            self._type(account, "record", fact, *words)
+        except AlreadyRecorded as known:
+            terminal.say(f"  {known.zh}")
+
+    def _type(self, account: str | None, *words: object) -> None:
+        """Type one command as a user would, and show it."""
+        typed = [str(word) for word in words]
+        shown = ["--as", account] if account else []
+        terminal.out.print(f"[bold cyan]$[/] qianfa {' '.join([*typed, *shown])}", soft_wrap=True)
+        if account:
+            typed += [*shown, "--secret-file", str(self._secret(account))]
+            if typed[:2] != ["batch", "export"]:
+                typed.append("--yes")
+        cli.qianfa.main(typed, standalone_mode=False)
+
+    def _secret(self, account: str) -> Path:
+        return self._folder.parent / f"{account}.secret"
+
+
+def _latest_exam() -> datetime.date:
+    """Choose the last session whose publicity has ended by today."""
+    enough = datetime.date.today() - datetime.timedelta(days=20)  # noqa: DTZ011 - any zone will do
+    starts = [
+        one.starts_on
+        for one in catalogue.reference("daily_sessions_2026.csv", catalogue.DailySession)
+    ]
+    return max((day for day in starts if day <= enough), default=starts[0])
+
+
+def _write_workbook(
+    path: Path, city: _City, exam_on: datetime.date, row_count: int, round_: int
+) -> None:
+    """Write a results workbook as an institution would; one candidate in twelve has failed."""
+    chance = random.Random(f"{city.city_code}{round_}")  # noqa: S311 - invented people
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("考核结果")
+        sheet.write_row(0, 0, COLUMNS)
+        for place in range(row_count):
+            serial = (round_ * len(_CITIES) + _CITIES.index(city)) * row_count + place
+            passed = place % 12 != 11
+            total = chance.randrange(120, 198) / 2 if passed else 52.5
+            born_on = datetime.date(1970, 1, 1) + datetime.timedelta(days=chance.randrange(12000))
+            number = _invent_id(born_on, serial)
+            name = city.names[place] if place < len(city.names) else _invent_name(chance)
+            kind, sex = IdKind.RESIDENT, "男" if int(number[16]) % 2 else "女"
+            if name.isascii():
+                kind, number = IdKind.PASSPORT, f"YA{serial:07}"
+            cells = (
+                f"{city.city_code}{serial:06}", name, sex, kind.value, number, str(born_on),
+                f"1380000{serial % 10000:04}", city.project, str(exam_on), total, total, total,
+                "合格" if passed else "不合格", "",
+            )  # fmt: skip
+            sheet.write_row(place + 1, 0, cells)
+
+
+def _invent_name(chance: random.Random) -> str:
+    return chance.choice(_SURNAMES) + "".join(chance.sample(_GIVEN, chance.choice((1, 2, 2))))
+
+
+def _invent_id(born_on: datetime.date, serial: int) -> str:
+    """Find the check character that makes an invented number valid."""
+    stem = f"{_MINISTRY_AREA}{born_on:%Y%m%d}{serial % 1000:03}"
+    for check in "0123456789X":
+        try:
+            return people.check_id(IdKind.RESIDENT, stem + check).number
+        except people.Unfit:
+            continue
+    raise AssertionError(stem)
+
+
+def _verify_all(settings: Settings, folder: Path) -> None:
+    """Verify every exported PDF by its bytes, and by the QR code on its rendered page."""
+    paths = sorted(folder.glob("*/*.pdf"))
+
+    async def run(address: str) -> list[_Line]:
+        lines = []
+        async with (
+            wiring.connection(address) as connection,
+            Jail(verification.EXAMINE_JOB, concurrent=1) as jail,
+            db.acting(connection, Role.PUBLIC),
+        ):
+            with terminal.progress("查验 verifying", len(paths)) as done:
+                for count, path in enumerate(paths, start=1):
+                    pdf, now = path.read_bytes(), datetime.datetime.now(datetime.UTC)
+                    by_file = await verification.by_file(connection, jail, pdf, now)
+                    by_text = await verification.by_text(
+                        connection, examine.qr_text(pdf) or "", now
+                    )
+                    lines.append(_line(path, by_file, by_text))
+                    done(count)
+        return lines
+
+    with wiring.database(settings) as address:
+        lines = asyncio.run(run(address))
+    _show(lines, folder)
+
+
+def _line(path: Path, by_file: Verdict, by_text: Verdict) -> _Line:
+    return _Line(
+        by_file.number or "", by_file.name or "", by_file.project or "",
+        by_file.status.value, by_text.status.value, str(path),
+    )  # fmt: skip
+
+
+def _show(lines: Sequence[_Line], folder: Path) -> None:
+    titles: dict[str, Any] = {
+        "number": "编号 number", "name": "姓名 name", "project": "项目 project",
+        "file": "文件 file", "qr": "二维码 QR",
+    }  # fmt: skip
+    terminal.table(lines, titles)
+    bad = [line for line in lines if (line.file, line.qr) != ("valid", "valid")]
+    terminal.say(f"{len(lines)} 份证书，{len(lines) - len(bad)} 份查验有效；PDF 在 {folder}")
+    if lines:
+        terminal.say(
+            f"接着试试 next:\n  qianfa verify {lines[0].path}\n"
+            f"  qianfa verify {lines[0].number} --name {lines[0].name}\n  make serve"
+        )
+    if bad:
+        sys.exit(1)

@@ -1,0 +1,118 @@
+"""The database door: connections, and transactions that act for a city.
+
+Every act runs in one transaction under one database role; the console's role sees only the rows of
+the actor's city (row-level security), the province's sees all. A constraint that the database
+upholds comes back as the refusal it stands for, by one table.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import TypeAlias
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from service.ground import errors
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+Lost = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)  # fmt: skip
+"""What a lost or absent database raises."""
+
+
+class Role(StrEnum):
+    """The database roles; what each may do is granted in the migrations."""
+
+    CONSOLE = "qianfa_console"
+    WORKER = "qianfa_worker"
+    PUBLIC = "qianfa_public"
+
+
+CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
+    "account_pkey": errors.AccountExists,
+    "account_city_code_fkey": errors.CityUnknown,
+    "announcement_order": errors.DatesOutOfOrder,
+    "append_only": errors.HistoryChanged,
+    "batch_city_code_fkey": errors.CityUnknown,
+    "batch_file_known": errors.FileRepeated,
+    "batch_publicity_order": errors.DatesOutOfOrder,
+    "batch_two_persons": errors.VoidNeedsTwoPersons,
+    "certificate_held_once": errors.PersonCertified,
+    "certificate_identifier": errors.NumberTaken,
+    "certificate_keeps_its_face": errors.FaceChanged,
+    "certificate_pkey": errors.NumberTaken,
+    "certificate_seal_fingerprint_fkey": errors.KeyUnpublished,
+    "certificate_statement_kid_fkey": errors.KeyUnpublished,
+    "cross_filing_order": errors.DatesOutOfOrder,
+    "daily_session_order": errors.DatesOutOfOrder,
+    "filing_order": errors.DatesOutOfOrder,
+    "number_counter_city_code_body_serial_fkey": errors.BodyNotOpen,
+    "number_counter_scheme_version_fkey": errors.SchemeUnknown,
+}
+
+
+async def connect(address: str) -> Connection:
+    """Open one connection.
+
+    Raises:
+        DatabaseUnavailable: nobody answers there, or not to us.
+    """
+    try:
+        connection = await asyncpg.connect(address, timeout=10)
+    except (*Lost, asyncpg.PostgresError, ValueError) as error:
+        raise errors.DatabaseUnavailable(reason=type(error).__name__) from error
+    await _prepare(connection)
+    return connection
+
+
+async def open_public_pool(address: str, *, size: int) -> Pool:
+    """Open the pool of the public process: read-only, and seeing only what the public may see."""
+    return await asyncpg.create_pool(
+        address,
+        min_size=0,
+        max_size=size,
+        timeout=10,
+        server_settings={"role": Role.PUBLIC.value, "default_transaction_read_only": "on"},
+    )
+
+
+@asynccontextmanager
+async def acting(connection: Connection, role: Role, city_code: str = "") -> AsyncIterator[None]:
+    """Run one transaction under a role, and for the console under a city.
+
+    Raises:
+        Refusal: the one that a violated constraint stands for.
+        DatabaseUnavailable: the connection was lost; nothing of the transaction is kept.
+    """
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "select set_config('role', $1, true), set_config('qianfa.city', $2, true)",
+                role.value,
+                city_code,
+            )
+            yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise errors.NotYourCity from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        refusal = CONSTRAINTS.get(error.constraint_name or "")
+        if refusal is None:
+            raise
+        raise refusal from error
+    except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError) as error:
+        raise errors.TryAgain from error
+    except Lost as error:
+        raise errors.DatabaseUnavailable(reason=type(error).__name__) from error
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value, order="sorted").decode(),
+        decoder=msgspec.json.decode,
+    )

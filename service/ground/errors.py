@@ -1,0 +1,366 @@
+"""What Qianfa refuses: one class per fact, named as the fact.
+
+A refusal's docstring is its message: the first line in Chinese, the second in English. Its code is
+its class name and never changes. Anything that is not a `Refusal` is a fault of ours, not an answer.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong at one place, with what to do about it.
+
+    `row` is the row of the sheet as a spreadsheet shows it (1 = header), None for the whole file;
+    `rows` are all rows concerned where one thing is wrong with many.
+    `value` is shown safely: no control characters, at most 40 characters, ids masked.
+    """
+
+    code: str
+    zh: str
+    en: str
+    row: int | None = None
+    rows: tuple[int, ...] = ()
+    column: str | None = None
+    value: str | None = None
+
+
+class Refusal(Exception):
+    """请求被拒绝。
+    The request is refused.
+    """
+
+    retry: ClassVar[bool] = False
+
+    def __init__(self, findings: tuple[Finding, ...] = (), **facts: object) -> None:
+        self.findings = findings
+        self.facts = facts
+        lines = [line.strip() for line in (type(self).__doc__ or "").strip().splitlines()]
+        self.zh, self.en = lines[0].format(**facts), lines[1].format(**facts)
+        super().__init__(f"{self.zh} {self.en}")
+
+    @property
+    def code(self) -> str:
+        """The stable code: the name of the refusal."""
+        return type(self).__name__
+
+
+class SettingUnknown(Refusal):
+    """没有名为 {name} 的设置；请查 README 的设置表。
+    There is no setting {name}; see the table of settings in the README.
+    """
+
+
+class SettingRefused(Refusal):
+    """设置 {name} 的值不可用：{reason}。
+    The value of {name} cannot be used: {reason}.
+    """
+
+
+class DatabaseUnavailable(Refusal):
+    """数据库无法连接（{reason}）；已完成的不会丢失，请稍后再试。
+    The database cannot be reached ({reason}); nothing done is lost, try again.
+    """
+
+    retry = True
+
+
+class EmbeddedServerFailed(Refusal):
+    """内置数据库的 {program} 未能运行：{output}
+    The embedded server's {program} failed: {output}
+    """
+
+
+class MigrationEdited(Refusal):
+    """迁移 {name} 在应用之后被改动；请恢复原文件，改动另写新迁移。
+    Migration {name} was edited after it was applied; restore it and write a new one.
+    """
+
+
+class DatabaseNotReady(Refusal):
+    """数据库尚未建立或未更新；请先运行 qianfa init。
+    The database is not made or not up to date; run qianfa init first.
+    """
+
+
+class DatabaseNewer(Refusal):
+    """数据库已应用本程序没有的迁移 {name}；请使用更新的程序。
+    The database has migration {name}, which this program lacks; use a newer program.
+    """
+
+
+class TryAgain(Refusal):
+    """两项操作互相等待，本次未生效；请再试一次。
+    Two acts waited for each other and this one was undone; try again.
+    """
+
+    retry = True
+
+
+class NotYourCity(Refusal):
+    """此项属于其他市（州），或超出本账户权限。
+    This belongs to another city, or is beyond this account.
+    """
+
+
+class NotAuthenticated(Refusal):
+    """账户或口令不正确。
+    The account or its secret is not right.
+    """
+
+
+class ActNotGranted(Refusal):
+    """账户 {account}（{role}）无权执行 {act}。
+    Account {account} ({role}) may not do {act}.
+    """
+
+
+class AccountExists(Refusal):
+    """此账户名已被使用；账户名永不重复使用。
+    The account name is taken; names are never used again.
+    """
+
+
+class AccountUnknown(Refusal):
+    """没有在用的账户 {account}。
+    There is no live account {account}.
+    """
+
+
+class CityUnknown(Refusal):
+    """没有这个行政区划代码。
+    There is no such city code.
+    """
+
+
+class FoundedAlready(Refusal):
+    """已有账户；请由省中心账户添加。
+    There are accounts already; the province's adds further ones.
+    """
+
+
+class AlreadyRecorded(Refusal):
+    """此项（{fact}）已登记，未作改动；变更请以新的生效日期另行登记。
+    This {fact} is recorded already and was not changed; record a change with a later date.
+    """
+
+
+class DatesOutOfOrder(Refusal):
+    """起止日期颠倒或截止日期晚于开始日期。
+    The dates are out of order.
+    """
+
+
+class UsccWrong(Refusal):
+    """统一社会信用代码 {uscc} 的校验位不符（GB 32100）。
+    The check character of USCC {uscc} is wrong (GB 32100).
+    """
+
+
+class SchemeRefused(Refusal):
+    """编号规则不可用，会造成重号：{needed}。
+    The number scheme cannot be used, numbers could be doubled: {needed}.
+    """
+
+
+class SchemeAbsent(Refusal):
+    """{day} 没有生效的编号规则；请先登记。
+    No number scheme is valid on {day}; record one first.
+    """
+
+
+class BodyNotOpen(Refusal):
+    """该市（州）未启用此机构序号；请先启用。
+    This body serial is not open for the city; open it first.
+    """
+
+
+class SchemeUnknown(Refusal):
+    """没有这个版本的编号规则。
+    There is no such version of the number scheme.
+    """
+
+
+class CounterUsed(Refusal):
+    """此计数器已设定或已用过，不能再设起始号。
+    This counter is set or used already and cannot be started elsewhere.
+    """
+
+
+class NumbersExhausted(Refusal):
+    """{city_code} {year} 年编号不足，尚缺 {missing} 个；请以文号启用下一个机构序号（qianfa record body）。
+    City {city_code} lacks {missing} numbers for {year}; open the next body serial (qianfa record body).
+    """
+
+
+class NumberTaken(Refusal):
+    """编号或标识已存在；未签发任何证书，请核对编号规则与起始号。
+    A number or identifier exists already; nothing was issued, check scheme and start.
+    """
+
+
+class PersonCertified(Refusal):
+    """有人刚取得同一项目的证书；请重新查看各关口。
+    Somebody has just been certified for the same project; look at the gates again.
+    """
+
+
+class InstitutionUnknown(Refusal):
+    """机构 {uscc} 未登记；请先登记机构。
+    Institution {uscc} is not recorded; record it first.
+    """
+
+
+class FileImportedAlready(Refusal):
+    """同一文件已导入为批次 {batch_id}。
+    The same file is batch {batch_id} already.
+    """
+
+
+class FileRepeated(Refusal):
+    """同一文件已在导入。
+    The same file is being imported already.
+    """
+
+
+class RowsRefused(Refusal):
+    """表中有 {count} 处错误，未导入任何一行；请更正后再导入。
+    The sheet has {count} errors and no row was imported; mend it and import again.
+    """
+
+
+class FileTooLarge(Refusal):
+    """文件 {size} 字节，超过 {limit} 字节的上限。
+    The file has {size} bytes, more than the {limit} allowed.
+    """
+
+
+class BatchUnknown(Refusal):
+    """没有批次 {batch_id}，或属于其他市（州）。
+    There is no batch {batch_id}, or it is another city's.
+    """
+
+
+class BatchNotOpen(Refusal):
+    """批次不存在、已提交或已批准，不能再登记或提交（{fact}）。
+    The batch is absent, submitted or approved and takes no more ({fact}).
+    """
+
+
+class BatchNotSubmitted(Refusal):
+    """批次 {batch_id} 不在待复核状态（{state}）。
+    Batch {batch_id} does not wait for review ({state}).
+    """
+
+
+class EvidenceKeptTooShort(Refusal):
+    """批次不在草稿状态，或保管期限不足：纸质不少于 3 年，视频不少于 5 年。
+    The batch is not open, or kept too short: paper at least 3 years, video 5.
+    """
+
+
+class GatesClosed(Refusal):
+    """批次 {batch_id} 有 {count} 处不符合签发条件，未予批准。
+    Batch {batch_id} fails {count} gates and was not approved.
+    """
+
+
+class CertificateUnknown(Refusal):
+    """没有可以作废的编号 {number}。
+    There is no number {number} that could be voided.
+    """
+
+
+class VoidNeedsTwoPersons(Refusal):
+    """作废 {number} 须由另一人确认。
+    Another person must confirm that {number} is void.
+    """
+
+
+class FaceChanged(Refusal):
+    """证书内容一经编号不可更改。
+    What stands on a certificate does not change once it is numbered.
+    """
+
+
+class HistoryChanged(Refusal):
+    """登记过的事实只增不改。
+    What is recorded is never changed or removed.
+    """
+
+
+class KeysAbsent(Refusal):
+    """{folder} 中没有密钥；开发环境请运行 qianfa init，生产环境请按 keys/README.md 挂载。
+    There are no keys in {folder}; run qianfa init, or mount them as keys/README.md says.
+    """
+
+
+class SignerAbsent(Refusal):
+    """没有装载 {city_code} 在有效期内的签章密钥。
+    No sealing key of city {city_code} is loaded and valid.
+    """
+
+
+class KeyReplaced(Refusal):
+    """{number} 已约定以另一把密钥签章，而该密钥未装载。
+    {number} was to be sealed with another key, which is not loaded.
+    """
+
+
+class StoreUnavailable(Refusal):
+    """证书文件无法存入（{reason}）；未签发的会自动重做，请检查存储。
+    Sealed files cannot be stored ({reason}); nothing is lost, look at the store.
+    """
+
+    retry = True
+
+
+class WorkerFailed(Refusal):
+    """{count} 个签章进程意外结束；未签发的没有丢失，请查看上面的原因后再次运行。
+    {count} worker processes ended early; nothing is lost, see the reason above and run again.
+    """
+
+    retry = True
+
+
+class KeyUnpublished(Refusal):
+    """公钥尚未登记，不能签发；请运行 qianfa keys publish。
+    The public keys are not published, nothing can be issued; run qianfa keys publish.
+    """
+
+
+class FileUnreadable(Refusal):
+    """无法读取文件 {path}（{reason}）。
+    File {path} cannot be read ({reason}).
+    """
+
+
+class ConfirmationAbsent(Refusal):
+    """此操作会改变正式数据；请加 --yes 确认。
+    This changes official data; confirm it with --yes.
+    """
+
+
+class JailLimitExceeded(Refusal):
+    """文件超出读取限制（{limit_zh}），未予读取。
+    The file goes beyond what reading one may take ({limit}) and was not read.
+    """
+
+
+class JailFault(Refusal):
+    """读取文件时发生意外错误（{exception}）。
+    Reading the file failed unexpectedly ({exception}).
+    """
+
+
+class ObjectMissing(Refusal):
+    """存储中没有文件 {sha256}。
+    The store holds no file {sha256}.
+    """
+
+
+class ObjectDamaged(Refusal):
+    """存储中的文件 {sha256} 已损坏。
+    The stored file {sha256} is damaged.
+    """

@@ -1,0 +1,397 @@
+"""Batches: one results workbook of one institution, from draft to archived and numbered.
+
+draft → submitted → returned | approved, by two different persons. A batch enters whole or not at
+all. Approval is one transaction: the gates are judged again, the data is archived, numbers are
+taken as one range, and every passed row becomes a `numbered` certificate with all that will stand
+on its face. Nothing of it happens twice, and nothing of it happens alone.
+
+Source: 川人社职鉴〔2025〕35号, 三 and 六(二).
+"""
+
+import datetime
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from service.ground import statements
+from service.ground.db import Connection
+from service.ground.errors import (
+    BatchNotOpen,
+    BatchNotSubmitted,
+    BatchUnknown,
+    EvidenceKeptTooShort,
+    FileImportedAlready,
+    Finding,
+    GatesClosed,
+    Refusal,
+    RowsRefused,
+)
+from service.ground.statements import Perhaps
+from service.issuing import certificates, numbering
+from service.issuing.batches import gates
+from service.issuing.batches.rows import Row
+from service.registry import accounts
+from service.registry.accounts import Actor
+from service.registry.facts import Fact
+from service.registry.journal import Act
+from service.registry.vault import Vault
+from signing import token
+
+_sql = statements.beside(__file__)
+
+LEGAL_ZONE = ZoneInfo("Asia/Shanghai")
+
+BatchId = Annotated[int, Meta(ge=1, description="批次号 / batch")]
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    RETURNED = "returned"
+    APPROVED = "approved"
+
+
+class EvidenceKind(StrEnum):
+    """What evidence is made of; it decides how long it must be kept."""
+
+    PAPER = "paper"
+    VIDEO = "video"
+
+
+class Party(StrEnum):
+    """Who commits to the truth of what is submitted (双承诺制)."""
+
+    CANDIDATES = "candidates"
+    INSTITUTION = "institution"
+
+
+class _OfBatch(Fact, frozen=True, kw_only=True):
+    not_kept: ClassVar[type[Refusal]] = BatchNotOpen
+
+    batch_id: BatchId
+
+
+class Publicity(_OfBatch, frozen=True, kw_only=True):
+    """登记成绩公示期 / Record the publicity period of a batch."""
+
+    insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_publicity", str)
+    act: ClassVar[Act] = Act.PUBLICITY_RECORD
+
+    publicity_from: Annotated[datetime.date, Meta(description="公示首日 / first day")]
+    publicity_until: Annotated[datetime.date, Meta(description="公示末日 / last day")]
+
+
+class Papers(_OfBatch, frozen=True, kw_only=True):
+    """登记收到纸质资料 / Record when the papers of a batch came in."""
+
+    insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_papers", str)
+    act: ClassVar[Act] = Act.PAPERS_RECORD
+
+    received_on: Annotated[datetime.date, Meta(description="收到日期 / received on")]
+
+
+class Commitment(_OfBatch, frozen=True, kw_only=True):
+    """登记承诺（双承诺制） / Record a commitment to truth."""
+
+    insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_commitment", str)
+    act: ClassVar[Act] = Act.COMMITMENT_RECORD
+
+    party: Party
+    committed_by: Annotated[str, Meta(min_length=2, max_length=60, description="承诺人 / by whom")]
+    committed_on: Annotated[datetime.date, Meta(description="承诺日期 / on")]
+    text_sha256: Annotated[bytes, Meta(description="承诺书文件 / file of the signed text")]
+
+
+class Evidence(_OfBatch, frozen=True, kw_only=True):
+    """登记佐证资料 / Record a piece of evidence and until when it is kept."""
+
+    insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_evidence", str)
+    act: ClassVar[Act] = Act.EVIDENCE_RECORD
+    not_kept: ClassVar[type[Refusal]] = EvidenceKeptTooShort
+
+    evidence_name: Annotated[str, Meta(min_length=1, max_length=100, description="名称 / name")]
+    kind: EvidenceKind
+    file_sha256: Annotated[bytes, Meta(description="资料文件 / file")]
+    kept_until: Annotated[datetime.date, Meta(description="保管至 / kept until")]
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A results workbook as it came in: for which city, from which institution."""
+
+    city_code: str
+    uscc: str
+    file_name: str
+    file_sha256: bytes
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch as its users see it."""
+
+    batch_id: int
+    city_code: str
+    uscc: str
+    file_name: str
+    state: BatchState
+    row_count: int
+    passed_count: int
+    submitted_by: str | None
+    decided_by: str | None
+    return_reason: str | None
+    archived_on: datetime.date | None
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """What an approval made."""
+
+    batch_id: int
+    archived_on: datetime.date
+    numbers: tuple[str, ...]
+
+
+class Issuance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment decides about the certificates that an approval makes."""
+
+    edition: str
+    licence_type: str
+    full_examination_percent: float
+
+
+class _Locked(msgspec.Struct, frozen=True):
+    city_code: str
+    state: BatchState
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    row_number: int
+    issuer_code: str
+
+
+class _Held(msgspec.Struct, frozen=True):
+    person_key: bytes
+    project_name: str
+    number: str
+
+
+_known_file = _sql.perhaps("known_file", int)
+_held = _sql.many("held", _Held)
+_add_batch = _sql.one("add_batch", int)
+_add_results = _sql.run("add_results")
+_find = _sql.perhaps("find", Batch)
+_recent = _sql.many("recent", Batch)
+_lock = _sql.perhaps("lock", _Locked)
+_submit = _sql.run("submit")
+_return = _sql.run("return_batch")
+_candidates = _sql.many("candidates", _Candidate)
+_number = _sql.run("number_certificates")
+_archive = _sql.run("archive")
+
+
+async def import_rows(
+    connection: Connection,
+    actor: Actor,
+    vault: Vault,
+    upload: Upload,
+    rows: Sequence[Row],
+    errors: Sequence[Finding],
+) -> int:
+    """Keep a judged workbook as a draft batch and return its id; all rows or none.
+
+    `errors` are what judging the rows found; persons who are certified already are added to them.
+
+    Raises:
+        FileImportedAlready: the same file is a batch of this city already.
+        RowsRefused: with every error of the file.
+    """
+    accounts.require(actor, Act.BATCH_IMPORT)
+    known = await _known_file(
+        connection, city_code=upload.city_code, file_sha256=upload.file_sha256
+    )
+    if known is not None:
+        raise FileImportedAlready(batch_id=known)
+    keys = [vault.person_key(row.id_kind, row.id_number) for row in rows]
+    errors = [*errors, *await _certified(connection, rows, keys)]
+    if errors:
+        raise RowsRefused(tuple(errors), count=len(errors))
+    batch_id = await _add_batch(
+        connection, **msgspec.structs.asdict(upload), imported_by=actor.account_name
+    )
+    await _add_results(
+        connection,
+        batch_id=batch_id,
+        city_code=upload.city_code,
+        person_keys=keys,
+        ids_encrypted=[vault.encrypt(row.id_number) for row in rows],
+        phones_encrypted=[row.phone and vault.encrypt(row.phone) for row in rows],
+        **{
+            f"{field}_values": [getattr(row, field) for row in rows]
+            for field in Row.__struct_fields__
+            if field not in ("id_number", "phone")
+        },
+    )
+    detail = {
+        "file": upload.file_name,
+        "sha256": upload.file_sha256.hex(),
+        "uscc": upload.uscc,
+        "rows": len(rows),
+    }
+    await accounts.write(
+        connection, actor, Act.BATCH_IMPORT, str(batch_id), detail, upload.city_code
+    )
+    return batch_id
+
+
+async def find(connection: Connection, batch_id: int) -> Batch:
+    """Return one batch.
+
+    Raises:
+        BatchUnknown: there is none, or it is another city's.
+    """
+    batch = await _find(connection, batch_id=batch_id)
+    if batch is None:
+        raise BatchUnknown(batch_id=batch_id)
+    return batch
+
+
+async def recent(connection: Connection) -> list[Batch]:
+    """Return the newest batches that the actor may see, newest first."""
+    return await _recent(connection)
+
+
+async def submit(connection: Connection, actor: Actor, batch_id: int) -> None:
+    """Hand a draft or returned batch to the reviewer.
+
+    Raises:
+        BatchUnknown, BatchNotOpen: there is none, or it is submitted or approved already.
+    """
+    batch = await _locked(connection, batch_id)
+    if batch.state not in (BatchState.DRAFT, BatchState.RETURNED):
+        raise BatchNotOpen(fact=batch.state)
+    await _submit(connection, batch_id=batch_id, account_name=actor.account_name)
+    await accounts.write(connection, actor, Act.BATCH_SUBMIT, str(batch_id), {}, batch.city_code)
+
+
+async def return_(connection: Connection, actor: Actor, batch_id: int, reason: str) -> None:
+    """Give a submitted batch back with the reason, to be mended and submitted again.
+
+    Raises:
+        BatchUnknown, BatchNotSubmitted: there is none, or it is not submitted.
+    """
+    batch = await _locked_submitted(connection, batch_id)
+    await _return(connection, batch_id=batch_id, reason=reason)
+    detail = {"reason": reason}
+    await accounts.write(
+        connection, actor, Act.BATCH_RETURN, str(batch_id), detail, batch.city_code
+    )
+
+
+async def approve(
+    connection: Connection,
+    actor: Actor,
+    batch_id: int,
+    *,
+    vault: Vault,
+    rules: gates.Rules,
+    drawable: Collection[int],
+    issuance: Issuance,
+    now: datetime.datetime,
+) -> Approval:
+    """Archive a submitted batch and number its passed rows, in this one transaction.
+
+    Locks the batch and then the city's number counters. Failed rows take no number.
+
+    Raises:
+        BatchUnknown, BatchNotSubmitted: there is none, or it is not submitted.
+        GatesClosed: with every finding of the twelve gates.
+        NumbersExhausted: the city's numbers of the year do not suffice.
+    """
+    accounts.require(actor, Act.BATCH_APPROVE)
+    batch = await _locked_submitted(connection, batch_id)
+    archived_on = now.astimezone(LEGAL_ZONE).date()
+    findings = await gates.judge(
+        connection,
+        batch_id,
+        reviewer=actor.account_name,
+        rules=rules,
+        vault=vault,
+        drawable=drawable,
+        today=archived_on,
+    )
+    if findings:
+        raise GatesClosed(findings, batch_id=batch_id, count=len(findings))
+    candidates = await _candidates(connection, batch_id=batch_id, day=archived_on)
+    taken = await numbering.take(connection, batch.city_code, archived_on, len(candidates))
+    public_ids = [token.encode_id(secrets.token_bytes(10)) for _ in candidates]
+    await _number(
+        connection,
+        batch_id=batch_id,
+        archived_on=archived_on,
+        scheme_version=taken.scheme_version,
+        edition=issuance.edition,
+        row_numbers=[candidate.row_number for candidate in candidates],
+        numbers=taken.numbers,
+        public_ids=public_ids,
+        identifiers=[
+            certificates.identifier(issuance.licence_type, candidate.issuer_code, number, 1)
+            for candidate, number in zip(candidates, taken.numbers, strict=True)
+        ],
+        examined_fully=_examined_fully(public_ids, issuance.full_examination_percent),
+    )
+    await _archive(
+        connection, batch_id=batch_id, account_name=actor.account_name, archived_on=archived_on
+    )
+    detail = {"ranges": taken.ranges, "scheme": taken.scheme_version, "count": len(candidates)}
+    await accounts.write(
+        connection, actor, Act.BATCH_APPROVE, str(batch_id), detail, batch.city_code
+    )
+    return Approval(batch_id, archived_on, taken.numbers)
+
+
+def _examined_fully(public_ids: Sequence[str], percent: float) -> list[bool]:
+    """Choose the first, the last, and a share that nobody can foresee and everybody can repeat."""
+    return [
+        place in (0, len(public_ids) - 1)
+        or int.from_bytes(hashlib.sha256(public_id.encode()).digest()[:4]) < percent / 100 * 2**32
+        for place, public_id in enumerate(public_ids)
+    ]
+
+
+async def _locked(connection: Connection, batch_id: int) -> _Locked:
+    batch = await _lock(connection, batch_id=batch_id)
+    if batch is None:
+        raise BatchUnknown(batch_id=batch_id)
+    return batch
+
+
+async def _locked_submitted(connection: Connection, batch_id: int) -> _Locked:
+    batch = await _locked(connection, batch_id)
+    if batch.state is not BatchState.SUBMITTED:
+        raise BatchNotSubmitted(batch_id=batch_id, state=batch.state.value)
+    return batch
+
+
+async def _certified(
+    connection: Connection, rows: Sequence[Row], keys: Sequence[bytes]
+) -> list[Finding]:
+    held = {
+        (one.person_key, one.project_name): one.number
+        for one in await _held(connection, person_keys=list(keys))
+    }
+    return [
+        Finding(
+            code="PersonCertifiedAlready",
+            zh=f"此人已持有该项目的有效证书 {number}。请删去该行或核对身份。",
+            en=f"This person holds certificate {number} for the project; remove the row or check.",
+            row=row.row_number,
+            column="证件号码",
+        )
+        for row, key in zip(rows, keys, strict=True)
+        if row.passed and (number := held.get((key, row.project)))
+    ]

@@ -1,0 +1,188 @@
+"""The results workbook as bytes: one sheet read into typed cells, nothing judged yet.
+
+`read` runs in the jail, without files or network, so everything it needs is imported here. Whatever
+the bytes are, it answers with a `Sheet`: rows, or the one problem that kept them from being read.
+Sizes are bounded before the parser may allocate; what slips past these bounds, the jail stops.
+"""
+
+import datetime
+import encodings.cp437  # noqa: F401 - zipfile decodes old entry names with it and would load it late
+import io
+import itertools
+import math
+import operator
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import python_calamine as calamine
+
+from service.ground.errors import Finding
+from service.registry.people import Unfit
+
+RESULTS_SHEET, GUIDE_SHEET, PROJECTS_SHEET = "考核结果", "填写说明", "项目清单"
+COLUMNS = (
+    "准考证号",
+    "姓名",
+    "性别",
+    "证件类型",
+    "证件号码",
+    "出生日期",
+    "手机号码",
+    "专项职业能力名称",
+    "考核日期",
+    "理论成绩",
+    "实操成绩",
+    "总成绩",
+    "考核结果",
+    "备注",
+)
+# The template's example row starts with these two cells; import ignores such a row.
+EXAMPLE = ("示例000001", "示例姓名")
+ROWS_MAX = 100_000
+_COLUMNS_MAX = 52
+_HEADER_ROW_MAX = 20
+_TEXT_LENGTH_MAX = 300
+_INTEGER_MAX = 2**63  # what a JSON reader takes for an integer
+_ENTRIES_MAX = 1_000
+_UNPACKED_BYTES_MAX = 256 * 2**20
+_BROKEN = (
+    calamine.CalamineError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
+_CHUNK_BYTES = 2**20
+_TAG_BYTES_MAX = 256
+
+_OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
+_OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_WORKBOOK_PART = re.compile(r"xl/workbook\d*\.xml")
+# A filled cell right of column AZ or below row 109 999: the parser allocates the whole rectangle.
+_FAR_CELL = re.compile(
+    rb"""<(?:\w+:)?c\s(?:[^<>]{0,99}?\s)?r=["'](?:[A-Z]{3,}\d+|[B-Z][A-Z]\d+|"""
+    rb"""[A-Z]{1,2}(?:\d{7,}|[2-9]\d{5}|1[1-9]\d{4}))["'][^<>]{0,99}(?<!/)>"""
+)
+
+
+class Day(msgspec.Struct, frozen=True, array_like=True):
+    """A cell that the spreadsheet itself holds as a date."""
+
+    day: datetime.date
+
+
+Cell = str | int | float | bool | Day | None
+
+
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """What the workbook holds; `rows` are row number and cells in the order of `COLUMNS`."""
+
+    rows: tuple[tuple[int, tuple[Cell, ...]], ...] = ()
+    unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    problem: Finding | None = None
+
+
+def read(data: bytes) -> Sheet:
+    """Read the results sheet of a workbook that nobody has looked at yet."""
+    try:
+        _inspect(data)
+        return _sheet(_open(data))
+    except Unfit as unfit:
+        return Sheet(problem=unfit.finding())
+    except _BROKEN:
+        return Sheet(problem=Unfit("WorkbookBroken").finding())
+
+
+def _inspect(data: bytes) -> None:
+    """Refuse what is no workbook or would not fit, reading each entry once in small pieces."""
+    if data.startswith(_OLE_MAGIC):
+        raise Unfit("WorkbookEncrypted" if _OLE_ENCRYPTED in data else "WorkbookLegacy")
+    if not data.startswith(b"PK"):
+        raise Unfit("WorkbookNotXlsx")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        if not any(map(_WORKBOOK_PART.fullmatch, archive.namelist())):
+            raise Unfit("WorkbookNotXlsx")
+        if len(entries) > _ENTRIES_MAX or sum(e.file_size for e in entries) > _UNPACKED_BYTES_MAX:
+            raise Unfit("WorkbookTooLarge")
+        for entry in entries:
+            tail = b""
+            with archive.open(entry) as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    if _FAR_CELL.search(tail + chunk):
+                        raise Unfit("WorkbookTooLarge")
+                    tail = chunk[-_TAG_BYTES_MAX:]
+
+
+def _open(data: bytes) -> calamine.CalamineSheet:
+    book = calamine.load_workbook(io.BytesIO(data))
+    names = [
+        sheet.name
+        for sheet in book.sheets_metadata
+        if sheet.typ is calamine.SheetTypeEnum.WorkSheet
+        and sheet.visible is calamine.SheetVisibleEnum.Visible
+        and sheet.name not in (GUIDE_SHEET, PROJECTS_SHEET)
+    ]
+    if not names:
+        raise Unfit("SheetMissing")
+    return book.get_sheet_by_name(RESULTS_SHEET if RESULTS_SHEET in names else names[0])
+
+
+def _sheet(source: calamine.CalamineSheet) -> Sheet:
+    if source.width > _COLUMNS_MAX:
+        raise Unfit("WorkbookTooLarge")
+    numbered = enumerate(source.iter_rows(), 1)
+    header = _header(numbered)
+    unknown = tuple(name for name in header if name and name not in COLUMNS)
+    missing = tuple(name for name in COLUMNS if name not in header)
+    repeated = tuple(name for name in COLUMNS if header.count(name) > 1)
+    if missing or repeated:
+        return Sheet(unknown=unknown, missing=missing, repeated=repeated)
+    pick = operator.itemgetter(*map(header.index, COLUMNS))
+    rows: list[tuple[int, tuple[Cell, ...]]] = []
+    for number, row in numbered:
+        cells = tuple(map(_cell, pick(row)))
+        if cells.count(None) == len(cells):
+            continue
+        if len(rows) == ROWS_MAX:
+            raise Unfit("WorkbookTooLarge")
+        rows.append((number, cells))
+    return Sheet(rows=tuple(rows), unknown=unknown)
+
+
+def _header(numbered: Iterator[tuple[int, list[Any]]]) -> list[str]:
+    """Advance past the header: the first row that names half of the columns, else the likeliest."""
+    seen: list[list[str]] = []
+    for _, row in itertools.islice(numbered, _HEADER_ROW_MAX):
+        names = ["".join(str(cell).split()).rstrip("*＊")[:_TEXT_LENGTH_MAX] for cell in row]
+        if _known(names) * 2 >= len(COLUMNS):
+            return names
+        if any(names):
+            seen.append(names)
+    if not seen:
+        raise Unfit("SheetEmpty")
+    return max(seen, key=_known)
+
+
+def _known(names: list[str]) -> int:
+    return len(set(names) & set(COLUMNS))
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, str):
+        return value.strip()[:_TEXT_LENGTH_MAX] or None
+    if isinstance(value, datetime.datetime):
+        return Day(value.date())
+    if isinstance(value, datetime.date):
+        return Day(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value) if value.is_integer() and abs(value) < _INTEGER_MAX else value
+    return value if isinstance(value, bool | int) else str(value)

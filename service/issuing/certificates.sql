@@ -1,0 +1,28 @@
+-- of_batch(batch_id) -> [Listed]
+-- Void numbers stay listed.
+select number, version, name, project_name, state, standing, pdf_sha256, cause
+from certificate where batch_id = :batch_id
+order by number, version limit 200000;
+
+-- lock(number) -> _Standing?
+-- The first version of a number, held until the transaction ends.
+select city_code, state, void_asked_by from certificate
+where number = :number and version = 1
+for update;
+
+-- ask_void(number, account_name, reason) -> none
+-- The first of two persons; nothing more is sealed from here on.
+update certificate set void_asked_by = :account_name, void_reason = :reason
+where number = :number and version = 1;
+
+-- void(number, account_name) -> none
+-- The second of two persons.
+update certificate set state = 'void', voided_by = :account_name
+where number = :number and version = 1;
+
+-- retry(batch_id) -> [str]
+-- What is parked, and what somebody wanted voided without a second person agreeing.
+update certificate set state = 'numbered', cause = null, claimed_by = null, claimed_at = null,
+    void_asked_by = null, void_reason = null
+where batch_id = :batch_id and (state = 'parked' or state = 'numbered' and void_asked_by is not null)
+returning number;

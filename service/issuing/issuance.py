@@ -1,0 +1,262 @@
+"""Issuance: the worker's protocol, from a numbered certificate to durable, examined, sealed bytes.
+
+claim → promise → make → store → issue. The numbered rows are the queue. Before anything is made, the
+claim writes down all that the bytes depend on (status index, time, keys), so that making again after
+a crash gives the same SHA-256 and no number ever has two sealed files. Nothing is called issued
+before its bytes are durable. What cannot be made is parked with its cause; its batch goes on.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from service.ground import db, statements
+from service.ground.db import Connection, Role
+from service.ground.errors import KeyReplaced, SignerAbsent, StoreUnavailable
+from service.ground.objects import Objects
+from service.issuing import certificates
+from service.issuing.certificates import Certificate
+from service.registry import journal
+from service.registry.journal import Act
+from service.registry.vault import Vault
+from signing import Edition, QrKey, Record, Sealer, Signer, examine, qr, token
+from signing.errors import ExaminationFailed
+
+_sql = statements.beside(__file__)
+
+
+class Claimed(Certificate, frozen=True, kw_only=True):
+    """A certificate that this worker alone works on, until the claim grows old."""
+
+    examine_fully: bool
+    status_sequence: int
+    status_index: int | None
+    sealed_at: datetime.datetime
+    seal_fingerprint: bytes | None
+    statement_kid: bytes | None
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A sealed and examined file; `range_sha256` covers all of it but the signature itself."""
+
+    pdf: bytes
+    range_sha256: bytes
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a batch is, or with no batch the whole queue."""
+
+    numbered: int
+    issued: int
+    parked: int
+
+
+_claim = _sql.many("claim", Claimed)
+_promise = _sql.run("promise")
+_issue = _sql.many("issue", str)
+_park = _sql.perhaps("park", str)
+_progress = _sql.one("progress", Progress)
+
+
+class Press:
+    """Everything that a certificate is made with, loaded once for the life of a process."""
+
+    def __init__(
+        self,
+        *,
+        open_edition: Callable[[str], Edition],
+        signers: Mapping[str, Signer],
+        qr_key: QrKey,
+        vault: Vault,
+        status_key: bytes,
+        host: str,
+    ) -> None:
+        self._open_edition = open_edition
+        self._editions: dict[str, Edition] = {}
+        self._signers = signers
+        self._sealers = {city_code: Sealer(signer) for city_code, signer in signers.items()}
+        self._qr_key = qr_key
+        self._vault = vault
+        self._status_key = status_key
+        self._host = host
+
+    def promise(self, claimed: Claimed) -> Claimed:
+        """Complete a claim with what its bytes will depend on; what was promised before stays.
+
+        Raises:
+            SignerAbsent: no sealing key of that city is loaded, or it is not valid at that time.
+            KeyReplaced: it was promised under keys that are not loaded any more.
+        """
+        signer = self._signers.get(claimed.city_code)
+        if not (signer and signer.valid_from_at <= claimed.sealed_at <= signer.valid_until_at):
+            raise SignerAbsent(city_code=claimed.city_code)
+        if claimed.status_index is None:
+            return msgspec.structs.replace(
+                claimed,
+                status_index=token.permute(self._status_key, claimed.status_sequence),
+                seal_fingerprint=bytes.fromhex(signer.fingerprint),
+                statement_kid=self._qr_key.kid,
+            )
+        if (claimed.seal_fingerprint, claimed.statement_kid) != (
+            bytes.fromhex(signer.fingerprint),
+            self._qr_key.kid,
+        ):
+            raise KeyReplaced(number=claimed.number)
+        return claimed
+
+    def make(self, claimed: Claimed) -> Sealed:
+        """Render, seal and examine one certificate: the same claim always gives the same bytes.
+
+        Raises:
+            SigningError: the face cannot be drawn, or the file is not what it should be.
+        """
+        signer = self._signers[claimed.city_code]
+        record = certificates.record(claimed, self._vault)
+        url, digits = self._statement(claimed, record)
+        pdf = self._sealers[claimed.city_code].seal(
+            self._edition(claimed.edition).render(
+                record,
+                qr.matrix(url, digits),
+                specimen=signer.specimen,
+                rendered_at=claimed.sealed_at,
+            ),
+            claimed.sealed_at,
+        )
+        examine.own(pdf, record, signer.pin)
+        if claimed.examine_fully:
+            examine.fully(pdf, signer.pin)
+            if examine.qr_text(pdf) != url + digits:
+                raise ExaminationFailed(rule="qr")
+        return Sealed(pdf, examine.guard(pdf).range_digest)
+
+    def _edition(self, name: str) -> Edition:
+        if name not in self._editions:
+            self._editions[name] = self._open_edition(name)
+        return self._editions[name]
+
+    def _statement(self, claimed: Claimed, record: Record) -> tuple[str, str]:
+        statement = token.Statement(
+            issuer=self._host,
+            issued_at=claimed.sealed_at,
+            number=record.number,
+            name=record.name,
+            project=record.project,
+            exam_on=record.exam_on,
+            version=record.version,
+            public_id=record.public_id,
+            status_index=claimed.status_index or 0,
+            record_digest=record.digest()[:16],
+        )
+        cose = token.sign(statement, self._qr_key.private_key, self._qr_key.kid)
+        return token.to_text(self._host, record.public_id, cose)
+
+
+async def work(
+    connection: Connection,
+    objects: Objects,
+    press: Press,
+    *,
+    worker: str,
+    takeover_seconds: float,
+    group_size: int,
+) -> int:
+    """Claim a group of certificates and take them to `issued` or `parked`; returns their count.
+
+    May be killed anywhere: what is not issued is claimed again after `takeover_seconds`.
+
+    Raises:
+        DatabaseUnavailable, StoreUnavailable: the group stays claimed and is done again later.
+    """
+    claims = await claim(
+        connection, press, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
+    )
+    made = await asyncio.to_thread(_make_all, press, claims)
+    sealed = [(claimed, result) for claimed, result in made if isinstance(result, Sealed)]
+    try:
+        digests = await objects.put_all([result.pdf for _, result in sealed])
+    except OSError as error:
+        raise StoreUnavailable(reason=error.strerror or type(error).__name__) from error
+    async with db.acting(connection, Role.WORKER):
+        await _issue(
+            connection,
+            worker=worker,
+            act=Act.CERTIFICATE_ISSUE.value,
+            numbers=[claimed.number for claimed, _ in sealed],
+            versions=[claimed.version for claimed, _ in sealed],
+            pdf_sha256s=[bytes.fromhex(digest) for digest in digests],
+            range_sha256s=[result.range_sha256 for _, result in sealed],
+        )
+    for claimed, result in made:
+        if not isinstance(result, Sealed):
+            await park(connection, worker, claimed, result)
+    return len(claims)
+
+
+async def claim(
+    connection: Connection,
+    press: Press,
+    *,
+    worker: str,
+    takeover_seconds: float,
+    group_size: int,
+) -> list[Claimed]:
+    """Claim the next numbered certificates and write down what their bytes will depend on.
+
+    Rows that another worker holds are skipped, never waited for.
+    """
+    promised, refused = [], []
+    async with db.acting(connection, Role.WORKER):
+        for claimed in await _claim(
+            connection, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
+        ):
+            try:
+                promised.append(press.promise(claimed))
+            except (SignerAbsent, KeyReplaced) as error:
+                refused.append((claimed, error))
+        await _promise(
+            connection,
+            numbers=[claimed.number for claimed in promised],
+            versions=[claimed.version for claimed in promised],
+            status_indexes=[claimed.status_index for claimed in promised],
+            sealed_ats=[claimed.sealed_at for claimed in promised],
+            seal_fingerprints=[claimed.seal_fingerprint for claimed in promised],
+            statement_kids=[claimed.statement_kid for claimed in promised],
+        )
+    for claimed, refusal in refused:
+        await park(connection, worker, claimed, refusal)
+    return promised
+
+
+async def park(connection: Connection, worker: str, claimed: Claimed, cause: Exception) -> None:
+    """Set a certificate aside with its cause, so that it stops nobody else."""
+    code = getattr(cause, "code", type(cause).__name__)
+    facts = getattr(cause, "facts", {})
+    text = f"{code} {facts.get('rule', '')}".strip()
+    async with db.acting(connection, Role.WORKER):
+        key = {"number": claimed.number, "version": claimed.version}
+        if await _park(connection, **key, cause=text) is not None:
+            await journal.write(
+                connection,
+                city_code=claimed.city_code,
+                actor=worker,
+                act=Act.CERTIFICATE_PARK,
+                subject=claimed.number,
+                detail={"cause": text},
+            )
+
+
+async def progress(connection: Connection) -> Progress:
+    """Count the queue and what came out of it."""
+    return await _progress(connection)
+
+
+def _make_all(press: Press, claims: Sequence[Claimed]) -> list[tuple[Claimed, Sealed | Exception]]:
+    made: list[tuple[Claimed, Sealed | Exception]] = []
+    for claimed in claims:
+        try:
+            made.append((claimed, press.make(claimed)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, one certificate is parked
+            made.append((claimed, error))
+    return made

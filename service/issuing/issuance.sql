@@ -1,0 +1,63 @@
+-- claim(worker, takeover_seconds, group_size) -> [Claimed]
+-- The next certificates that nobody works on, or whose worker has not come back.
+with next as (
+    select number, version from certificate
+    where state = 'numbered' and void_asked_by is null
+        and (claimed_at is null
+            or claimed_at < now() - make_interval(secs => :takeover_seconds))
+    order by number, version
+    limit :group_size
+    for update skip locked
+)
+update certificate set claimed_by = :worker, claimed_at = now(),
+    status_sequence = coalesce(status_sequence, nextval('status_sequence'))
+from next
+where certificate.number = next.number and certificate.version = next.version
+returning certificate.number, certificate.version, city_code, public_id, identifier, edition, name,
+    sex, born_on, id_kind, id_encrypted, project_name, score, exam_on, archived_on,
+    issuing_authority, issuer_code, seal_name, examine_fully, status_sequence, status_index,
+    coalesce(sealed_at, date_trunc('second', now())) as sealed_at, seal_fingerprint, statement_kid;
+
+-- promise(numbers, versions, status_indexes, sealed_ats, seal_fingerprints, statement_kids) -> none
+-- Written once; a promise made before stays as it is.
+update certificate set status_index = made.status_index, sealed_at = made.sealed_at,
+    seal_fingerprint = made.seal_fingerprint, statement_kid = made.statement_kid
+from unnest(:numbers::text[], :versions::int[], :status_indexes::bigint[],
+    :sealed_ats::timestamptz[], :seal_fingerprints::bytea[], :statement_kids::bytea[])
+    as made (number, version, status_index, sealed_at, seal_fingerprint, statement_kid)
+where certificate.number = made.number and certificate.version = made.version
+    and certificate.sealed_at is null;
+
+-- issue(worker, act, numbers, versions, pdf_sha256s, range_sha256s) -> [str]
+-- Only what is still wanted; each sealing is an entry of its city's journal, cities in one order.
+with issued as (
+    update certificate set state = 'issued', issued_at = now(),
+        pdf_sha256 = sealed.pdf_sha256, range_sha256 = sealed.range_sha256
+    from unnest(:numbers::text[], :versions::int[], :pdf_sha256s::bytea[], :range_sha256s::bytea[])
+        as sealed (number, version, pdf_sha256, range_sha256)
+    where certificate.number = sealed.number and certificate.version = sealed.version
+        and state = 'numbered' and void_asked_by is null
+    returning city_code, certificate.number, certificate.version, certificate.pdf_sha256,
+        seal_fingerprint, sealed_at
+), told as (
+    insert into journal (city_code, actor, act, subject, detail)
+    select city_code, :worker, :act, number, jsonb_build_object('version', version,
+        'pdf_sha256', encode(pdf_sha256, 'hex'), 'sealed_at', sealed_at,
+        'seal', encode(seal_fingerprint, 'hex'))
+    from issued order by city_code, number, version
+)
+select number from issued;
+
+-- park(number, version, cause) -> str?
+-- Its number, unless somebody else has settled it meanwhile.
+update certificate set state = 'parked', cause = :cause
+where number = :number and version = :version and state = 'numbered'
+returning number;
+
+-- progress() -> Progress
+-- Counts over everything; the queue has an index of its own.
+select
+    (select count(*) from certificate where state = 'numbered' and void_asked_by is null)
+        as numbered,
+    (select count(*) from certificate where state = 'issued') as issued,
+    (select count(*) from certificate where state = 'parked') as parked;

@@ -1,0 +1,54 @@
+-- record_scheme(scheme_version, valid_from, reset, segments, document_number) -> str?
+-- Schemes are the province's.
+insert into number_scheme (scheme_version, valid_from, reset, segments, document_number)
+values (:scheme_version, :valid_from, :reset, :segments::jsonb, :document_number)
+on conflict do nothing
+returning '510000';
+
+-- open_body(city_code, body_serial, document_number) -> str?
+-- Used once the serials before it have run out.
+insert into number_body (city_code, body_serial, document_number)
+values (:city_code, :body_serial, :document_number)
+on conflict do nothing
+returning city_code;
+
+-- start_counter(city_code, scheme_version, period, body_serial, first_sequence, document_number) -> str?
+-- Only before its first number is taken: a later start would leave a gap.
+insert into number_counter (city_code, scheme_version, period, body_serial, first_sequence,
+    last_sequence, document_number)
+values (:city_code, :scheme_version, :period, :body_serial, :first_sequence,
+    :first_sequence - 1, :document_number)
+on conflict do nothing
+returning city_code;
+
+-- scheme_on(day) -> Scheme?
+-- The scheme for numbers taken on a day.
+select scheme_version, valid_from, reset, segments, document_number from number_scheme
+where valid_from <= :day
+order by valid_from desc limit 1;
+
+-- number_digits(city_code, day) -> str
+-- The city's digits inside a number.
+select number_digits from centre_on(:day) where city_code = :city_code;
+
+-- make_counters(scheme_version, city_code, period) -> none
+-- One counter for every open body serial.
+insert into number_counter (scheme_version, city_code, period, body_serial, first_sequence,
+    last_sequence)
+select :scheme_version, city_code, :period, body_serial, 1, 0
+from number_body where city_code = :city_code
+order by body_serial
+on conflict do nothing;
+
+-- lock_counters(scheme_version, city_code, period) -> [Counter]
+-- In one order, so that two approvals of a city queue and never deadlock.
+select body_serial, last_sequence from number_counter
+where scheme_version = :scheme_version and city_code = :city_code and period = :period
+order by body_serial
+for update;
+
+-- raise_counter(scheme_version, city_code, period, body_serial, last_sequence) -> none
+-- The trigger counter_only_rises refuses anything else.
+update number_counter set last_sequence = :last_sequence
+where scheme_version = :scheme_version and city_code = :city_code and period = :period
+    and body_serial = :body_serial;

@@ -1,0 +1,182 @@
+"""Accounts: who may act, for which city, and proof that it is they.
+
+Every act names an account and is proved by that account's own secret, at the command line too;
+nobody acts under another's name. What a role may do stands in one table, `GRANTS`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import argon2
+import msgspec
+
+from service.ground import statements
+from service.ground.db import Connection
+from service.ground.errors import AccountUnknown, ActNotGranted, FoundedAlready, NotAuthenticated
+from service.registry import journal
+from service.registry.journal import Act
+
+_sql = statements.beside(__file__)
+_hasher = argon2.PasswordHasher()
+_NOBODYS_HASH = _hasher.hash("nobody's secret")  # unknown names cost as much as wrong secrets
+
+PROVINCE = "510000"
+
+
+class Role(StrEnum):
+    """What an account is for."""
+
+    PROVINCE = "province"
+    OPERATOR = "operator"
+    REVIEWER = "reviewer"
+
+
+_REGISTRY = {
+    Act.PROJECT_RECORD, Act.SESSION_ANNOUNCE, Act.EXCEPTION_RECORD, Act.INSTITUTION_RECORD,
+    Act.FILING_RECORD, Act.CROSS_FILING_RECORD, Act.PLAN_RECORD,
+}  # fmt: skip
+_BATCH = {
+    Act.BATCH_IMPORT, Act.EVIDENCE_RECORD, Act.COMMITMENT_RECORD, Act.PUBLICITY_RECORD,
+    Act.PAPERS_RECORD, Act.BATCH_SUBMIT,
+}  # fmt: skip
+_CERTIFICATES = {
+    Act.CERTIFICATES_EXPORT, Act.NUMBER_VOID_ASK, Act.NUMBER_VOID, Act.CERTIFICATE_RETRY,
+}  # fmt: skip
+
+GRANTS: Mapping[Role, frozenset[Act]] = {
+    Role.PROVINCE: frozenset(_REGISTRY | {
+        Act.ACCOUNT_ADD, Act.ACCOUNT_DISABLE, Act.REFERENCE_LOAD, Act.CENTRE_RECORD,
+        Act.SESSION_RECORD, Act.SCHEME_RECORD, Act.BODY_OPEN, Act.COUNTER_START, Act.KEYS_PUBLISH,
+    }),
+    Role.OPERATOR: frozenset(_REGISTRY | _BATCH | _CERTIFICATES),
+    Role.REVIEWER: frozenset(_CERTIFICATES | {Act.BATCH_APPROVE, Act.BATCH_RETURN}),
+}  # fmt: skip
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """A person who has proved to be the holder of an account."""
+
+    account_name: str
+    role: Role
+    city_code: str
+
+
+class _Account(msgspec.Struct, frozen=True):
+    account_name: str
+    role: Role
+    city_code: str
+    secret_hash: str
+
+
+_find = _sql.perhaps("find", _Account)
+_add = _sql.run("add")
+_disable = _sql.perhaps("disable", str)
+_founded = _sql.one("founded", bool)
+
+
+async def authenticate(connection: Connection, account_name: str, secret: str) -> Actor:
+    """Prove that the secret belongs to the account.
+
+    Raises:
+        NotAuthenticated: unknown name, disabled account or wrong secret; one answer for all.
+    """
+    account = await _find(connection, account_name=account_name)
+    try:
+        _hasher.verify(account.secret_hash if account else _NOBODYS_HASH, secret)
+    except argon2.exceptions.VerificationError:
+        raise NotAuthenticated from None
+    if account is None:
+        raise NotAuthenticated
+    return Actor(account.account_name, account.role, account.city_code)
+
+
+def require(actor: Actor, act: Act) -> None:
+    """Refuse an act that the actor's role is not granted.
+
+    Raises:
+        ActNotGranted: with the role and the act.
+    """
+    if act not in GRANTS[actor.role]:
+        raise ActNotGranted(account=actor.account_name, role=actor.role.value, act=act.value)
+
+
+async def found(connection: Connection, *, account_name: str, secret: str) -> Actor:
+    """Add the first account, of the province, when there is none yet, and be its holder.
+
+    Raises:
+        FoundedAlready: there are accounts; the province's adds further ones.
+    """
+    if await _founded(connection):
+        raise FoundedAlready
+    actor = Actor(account_name, Role.PROVINCE, PROVINCE)
+    await add(
+        connection,
+        actor,
+        account_name=account_name,
+        role=Role.PROVINCE,
+        city_code=PROVINCE,
+        secret=secret,
+    )
+    return actor
+
+
+async def add(
+    connection: Connection,
+    actor: Actor,
+    *,
+    account_name: str,
+    role: Role,
+    city_code: str,
+    secret: str,
+) -> None:
+    """Add an account; only a hash of its secret is kept.
+
+    Raises:
+        AccountExists: the name is taken, for ever.
+    """
+    require(actor, Act.ACCOUNT_ADD)
+    await _add(
+        connection,
+        account_name=account_name,
+        role=role.value,
+        city_code=city_code,
+        secret_hash=_hasher.hash(secret),
+    )
+    detail = {"role": role, "city_code": city_code}
+    await write(connection, actor, Act.ACCOUNT_ADD, account_name, detail)
+
+
+async def disable(connection: Connection, actor: Actor, account_name: str) -> None:
+    """End an account; its name stays in the journal and is never given again.
+
+    Raises:
+        AccountUnknown: there is no such account, or it is ended already.
+    """
+    require(actor, Act.ACCOUNT_DISABLE)
+    if await _disable(connection, account_name=account_name) is None:
+        raise AccountUnknown(account=account_name)
+    await write(connection, actor, Act.ACCOUNT_DISABLE, account_name, {})
+
+
+async def write(
+    connection: Connection,
+    actor: Actor,
+    act: Act,
+    subject: str,
+    detail: object,
+    city_code: str | None = None,
+) -> None:
+    """Write an actor's act into the journal of the city that it concerns, the actor's by default.
+
+    Raises:
+        ActNotGranted: the actor's role may not do this.
+    """
+    require(actor, act)
+    await journal.write(
+        connection,
+        city_code=city_code or actor.city_code,
+        actor=actor.account_name,
+        act=act,
+        subject=subject,
+        detail=detail,
+    )

@@ -1,0 +1,19 @@
+-- find(account_name) -> _Account?
+-- An account that is not disabled.
+select account_name, role, city_code, secret_hash from account
+where account_name = :account_name and disabled_at is null;
+
+-- add(account_name, role, city_code, secret_hash) -> none
+-- Names are never used twice.
+insert into account (account_name, role, city_code, secret_hash)
+values (:account_name, :role, :city_code, :secret_hash);
+
+-- disable(account_name) -> str?
+-- The name, when the account was live.
+update account set disabled_at = now()
+where account_name = :account_name and disabled_at is null
+returning account_name;
+
+-- founded() -> bool
+-- Whether there is any account.
+select exists (select 1 from account);

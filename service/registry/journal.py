@@ -1,0 +1,91 @@
+"""The journal: every act on official data, with its actor, chained by hash per city.
+
+The database numbers, dates and chains the entries as they are written and refuses to change them;
+an entry commits or vanishes with the act that it tells of. `broken` replays the chains and names
+the first entry that does not follow from the one before, so that even the owner of the database
+cannot edit history unseen.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from service.ground import statements
+from service.ground.db import Connection
+
+_sql = statements.beside(__file__)
+
+
+class Act(StrEnum):
+    """What can be done, as `room:subject:act`."""
+
+    ACCOUNT_ADD = "accounts:account:add"
+    ACCOUNT_DISABLE = "accounts:account:disable"
+    REFERENCE_LOAD = "catalogue:reference:load"
+    CENTRE_RECORD = "catalogue:centre:record"
+    PROJECT_RECORD = "catalogue:project:record"
+    SESSION_RECORD = "catalogue:session:record"
+    SESSION_ANNOUNCE = "catalogue:session:announce"
+    EXCEPTION_RECORD = "catalogue:exception:record"
+    INSTITUTION_RECORD = "institutions:institution:record"
+    FILING_RECORD = "institutions:filing:record"
+    CROSS_FILING_RECORD = "institutions:cross-filing:record"
+    PLAN_RECORD = "institutions:plan:record"
+    SCHEME_RECORD = "numbering:scheme:record"
+    BODY_OPEN = "numbering:body:open"
+    COUNTER_START = "numbering:counter:start"
+    KEYS_PUBLISH = "keys:public:publish"
+    BATCH_IMPORT = "batches:batch:import"
+    EVIDENCE_RECORD = "batches:evidence:record"
+    COMMITMENT_RECORD = "batches:commitment:record"
+    PUBLICITY_RECORD = "batches:publicity:record"
+    PAPERS_RECORD = "batches:papers:record"
+    BATCH_SUBMIT = "batches:batch:submit"
+    BATCH_RETURN = "batches:batch:return"
+    BATCH_APPROVE = "batches:batch:approve"
+    CERTIFICATE_ISSUE = "issuance:certificate:issue"
+    CERTIFICATE_PARK = "issuance:certificate:park"
+    CERTIFICATES_EXPORT = "certificates:batch:export"
+    CERTIFICATE_RETRY = "certificates:certificate:retry"
+    NUMBER_VOID_ASK = "certificates:number:ask-void"
+    NUMBER_VOID = "certificates:number:void"
+
+
+class Break(msgspec.Struct, frozen=True):
+    """The first entry of a city's journal that does not follow from the one before."""
+
+    city_code: str
+    sequence: int
+    reason: str
+
+
+_write = _sql.run("write")
+_broken = _sql.many("broken", Break)
+
+
+async def write(
+    connection: Connection,
+    *,
+    city_code: str,
+    actor: str,
+    act: Act,
+    subject: str,
+    detail: object,
+) -> None:
+    """Append one entry to a city's journal, in the transaction of the act itself.
+
+    Locks the city's chain until that transaction ends: write it last.
+    """
+    await _write(
+        connection,
+        city_code=city_code,
+        actor=actor,
+        act=act.value,
+        subject=subject,
+        detail=msgspec.to_builtins(detail),
+    )
+
+
+async def broken(connection: Connection) -> list[Break]:
+    """Replay every chain; the answer is empty when nothing was edited, removed or cut off."""
+    return await _broken(connection)

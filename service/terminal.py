@@ -1,0 +1,121 @@
+"""The terminal: how answers, findings and progress look to the person at the command line.
+
+Chinese first, English beside it. Findings name file, row, column and what to do; nothing a stranger
+typed reaches the terminal unescaped.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from service.checking import verification
+from service.checking.verification import Outcome, Status, Verdict
+from service.ground.errors import Finding
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_FINDINGS_SHOWN = 200
+_COLOURS = {Status.VALID: "bold green", Status.INDETERMINATE: "bold yellow"}
+_MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]", Outcome.NOT_CHECKED: "–"}
+
+
+def say(text: str) -> None:
+    """Print one line of an answer."""
+    out.print(escape(text), soft_wrap=True)
+
+
+def refuse(code: str, zh: str, en: str) -> None:
+    """Print why something was not done, on standard error."""
+    err.print(f"[bold red]✗[/] {escape(zh)}\n  {escape(en)} [dim]\\[{code}][/]", soft_wrap=True)
+
+
+def table(rows: Sequence[msgspec.Struct], titles: dict[str, str]) -> None:
+    """Print records as a table: `titles` names the fields to show."""
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles.values():
+        drawn.add_column(title, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(_cell(getattr(row, field))) for field in titles))
+    out.print(drawn)
+
+
+def findings(found: Sequence[Finding], *, title: str, console: Console = err) -> None:
+    """Print findings with their places; of very many the first, and how many more there are."""
+    console.print(f"[bold]{escape(title)}[/]")
+    for one in found[:_FINDINGS_SHOWN]:
+        words = [
+            _place(one),
+            escape(one.column or ""),
+            f"[yellow]{escape(one.value)}[/]" if one.value else "",
+        ]
+        place = " ".join(word for word in words if word)
+        console.print(
+            f"• {place}\n    {escape(one.zh)}\n    {escape(one.en)} [dim]\\[{one.code}][/]",
+            soft_wrap=True,
+        )
+    if len(found) > _FINDINGS_SHOWN:
+        console.print(f"… 另有 {len(found) - _FINDINGS_SHOWN} 处 / more")
+
+
+def verdict(answer: Verdict) -> None:
+    """Print a verdict: status, what it says, the face as far as it may be known, the steps."""
+    sentence = verification.SENTENCES[answer.reason]
+    colour = _COLOURS.get(answer.status, "bold red")
+    out.print(
+        f"[{colour}]{answer.status.value.upper()}[/]  {sentence['zh']}\n       {sentence['en']}"
+    )
+    facts = {
+        "编号 number": answer.number,
+        "发证机关 issuer": answer.issuer,
+        "姓名 name": answer.name,
+        "项目 project": answer.project,
+        "考核日期 exam": answer.exam_on,
+        "发证日期 issued": answer.issued_on,
+        "样本 specimen": "样本，无效力 / a specimen without force" if answer.specimen else None,
+        "查验时间 checked": answer.checked_at.isoformat(timespec="seconds"),
+    }
+    for title, value in facts.items():
+        if value is not None:
+            out.print(f"  {title}: {escape(str(value))}")
+    steps = (f"{step.number} {step.name} {_MARKS[step.outcome]}" for step in answer.steps)
+    out.print("  " + "  ".join(steps))
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar for whatever may take more than two seconds; call the result with what is done."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err) as shown:
+        task = shown.add_task(title, total=total)
+        yield lambda done: shown.update(task, completed=done)
+
+
+def _place(finding: Finding) -> str:
+    if finding.rows:
+        first, last = finding.rows[0], finding.rows[-1]
+        return (
+            f"第 {first}–{last} 行（{len(finding.rows)} 行）" if first != last else f"第 {first} 行"
+        )
+    return f"第 {finding.row} 行 row {finding.row}" if finding.row else "全文件 file"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value.hex()[:16] + "…" if isinstance(value, bytes) else str(value)

@@ -1,0 +1,130 @@
+"""Wiring: the only place that reads settings, loads keys and opens what the rooms are given.
+
+A `Desk` is one actor's place at the database; every act at it is one transaction under the actor's
+city. A `Press` is what a worker makes certificates with. Everything is opened once and late: a
+command that needs no key never reads one.
+"""
+
+import contextlib
+import datetime
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+
+import msgspec
+
+from service.ground import db, embedded, migrate
+from service.ground.db import Connection, Role
+from service.ground.errors import KeysAbsent
+from service.ground.settings import Settings, templates_folder
+from service.issuing.batches import Issuance
+from service.issuing.batches.gates import Rules
+from service.issuing.issuance import Press
+from service.registry import accounts
+from service.registry.accounts import Actor
+from service.registry.catalogue import City, reference
+from service.registry.vault import Vault
+from signing import Edition, QrKey, Signer, drawable, keys
+
+FONTS = templates_folder() / "fonts"
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """An actor who has proved to be one, at a connection of their own."""
+
+    connection: Connection
+    actor: Actor
+
+    def acting(self) -> AbstractAsyncContextManager[None]:
+        """Begin one act: a transaction under the actor's city."""
+        return db.acting(self.connection, Role.CONSOLE, self.actor.city_code)
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """Give the address of the database: the one set, or the embedded server, held running."""
+    if settings.database_url:
+        yield settings.database_url
+    else:
+        with embedded.running(settings.var / "postgres") as address:
+            yield address
+
+
+@asynccontextmanager
+async def connection(address: str) -> AsyncIterator[Connection]:
+    """Open a connection to a database that this program's migrations have been applied to."""
+    opened = await db.connect(address)
+    try:
+        await migrate.require_current(opened)
+        yield opened
+    finally:
+        with contextlib.suppress(TimeoutError, *db.Lost):
+            await opened.close(timeout=5)
+
+
+@asynccontextmanager
+async def desk(address: str, account_name: str, secret: str) -> AsyncIterator[Desk]:
+    """Open a desk for the holder of an account."""
+    async with connection(address) as opened:
+        yield Desk(opened, await accounts.authenticate(opened, account_name, secret))
+
+
+def vault(settings: Settings) -> Vault:
+    """Load the two keys of personal data."""
+    _require_keys(settings)
+    folder = settings.keys_folder
+    return Vault(keys.load_secret(folder, "id"), keys.load_secret(folder, "lookup"))
+
+
+def sealing_keys(settings: Settings, now: datetime.datetime) -> tuple[dict[str, Signer], QrKey]:
+    """Load the sealing key of every city that has one, and the key of the QR statements."""
+    _require_keys(settings)
+    folder = settings.keys_folder
+    codes = sorted(path.stem for path in (folder / "seal").glob("*.crt"))
+    signers = {code: keys.load_signer(folder, code, now=now) for code in codes}
+    return signers, keys.load_qr_key(folder, now=now)
+
+
+def press(settings: Settings, now: datetime.datetime) -> Press:
+    """Load everything that certificates are made with."""
+    signers, qr_key = sealing_keys(settings, now)
+    return Press(
+        open_edition=lambda name: Edition(templates_folder() / "certificate" / name, FONTS),
+        signers=signers,
+        qr_key=qr_key,
+        vault=vault(settings),
+        status_key=keys.load_secret(settings.keys_folder, "status"),
+        host=settings.host,
+    )
+
+
+def make_development_keys(settings: Settings, now: datetime.datetime) -> bool:
+    """Make a development set where there are no keys and none are said to be mounted."""
+    if settings.keys or settings.keys_folder.exists():
+        return False
+    cities = {row.city_code: row.city_name for row in reference("centres.csv", City)}
+    keys.create_development(settings.keys_folder, cities=cities, made_at=now)
+    return True
+
+
+def drawable_characters() -> frozenset[int]:
+    """Return the code points that the fonts of our editions can draw."""
+    return drawable(FONTS)
+
+
+def rules(settings: Settings) -> Rules:
+    """Return what the gates leave to a deployment."""
+    return Rules(publicity_days_min=settings.publicity_days_min, pass_mark=settings.pass_mark)
+
+
+def issuance(settings: Settings) -> Issuance:
+    """Return what a deployment decides about new certificates."""
+    return Issuance(
+        edition=settings.edition,
+        licence_type=settings.licence_type,
+        full_examination_percent=settings.full_examination_percent,
+    )
+
+
+def _require_keys(settings: Settings) -> None:
+    if not settings.keys_folder.is_dir():
+        raise KeysAbsent(folder=settings.keys_folder)

@@ -1,0 +1,285 @@
+"""Examination: whether a file, every byte of it, is what a city sealed.
+
+A rule is judged only when all before it in `Rule` have passed: bytes before ASN.1, a pinned signer
+before any certificate path, a PDF library last. `own` holds a file of ours against its record
+within about a millisecond; `fully` is the independent second look; `foreign` judges a stranger's
+bytes and belongs into the jail. Malformed is a verdict: nothing but a failed rule leaves this room.
+PDFium is not thread-safe, so one thread of a process may be here at a time.
+"""
+
+import contextlib
+import datetime
+import enum
+import hashlib
+import io
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pypdfium2
+import zxingcpp
+from asn1crypto import cms, x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import load_der_x509_certificate
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import MDPPerm
+from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signature
+from pyhanko_certvalidator import ValidationContext
+
+from signing import keys, metadata, seal
+from signing.errors import ExaminationFailed
+from signing.record import Record
+
+
+class Rule(enum.StrEnum):
+    """What is judged, in this order. The first seven are the byte guard."""
+
+    HEADER = "header"
+    BYTE_RANGE = "byte_range"
+    COVERAGE = "coverage"
+    GAP = "gap"
+    CONTENTS = "contents"
+    PADDING = "padding"
+    ENDING = "ending"
+    MALFORMED = "malformed"
+    SIGNER = "signer"
+    ATTRIBUTES = "attributes"
+    DIGEST = "digest"
+    SIGNATURE = "signature"
+    ENVELOPE = "envelope"
+    METADATA = "metadata"
+    FACE = "face"
+    ENCRYPTION = "encryption"
+    CERTIFICATION = "certification"
+    VALIDATION = "validation"
+
+
+class Guarded(msgspec.Struct, frozen=True):
+    """A file that passed the byte guard: every byte but `cms` is under `range_digest`."""
+
+    cms: bytes
+    range_digest: bytes
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stranger's PDF turned out to be; digests in lower-case hex.
+
+    `failed` is the first rule that it fails, None for an intact file under a pinned seal. `signer`
+    is the pinned certificate of the seal itself, `mentioned` those found anywhere in the file.
+    `sealed_at` is the time that an intact seal states.
+    """
+
+    file_digest: str
+    range_digest: str | None = None
+    signer: str | None = None
+    mentioned: tuple[str, ...] = ()
+    signed: bool = False
+    sealed_at: datetime.datetime | None = None
+    failed: Rule | None = None
+
+
+PIXEL_COUNT_MAX = 8_000_000
+RESOLUTION_DPI = 150
+CERTIFICATE_COUNT_MAX = 256
+CERTIFICATE_LENGTH_MAX = 4096
+ATTACHMENT_NAME = "record.xml"
+
+_QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+_BYTE_RANGE = re.compile(rb"/ByteRange\[0 ([1-9]\d{0,9}) ([1-9]\d{0,9}) ([1-9]\d{0,9})\]")
+_GAP = re.compile(rb"<((?:[0-9a-f]{2})+)>")
+_ENDING = re.compile(rb"startxref\n[1-9]\d{0,9}\n%%EOF\n?\Z")
+_COLOUR = re.compile(rb"\[/ICCBased \d+ 0 R\]")
+_CERTIFICATE_HEAD = re.compile(rb"(?=3082([0-9a-f]{4})3082)", re.IGNORECASE)
+
+
+def guard(pdf: bytes) -> Guarded:
+    """Judge the bytes alone: a seal that covers all but itself, and nothing after it.
+
+    Raises: ExaminationFailed with the first rule broken.
+    """
+    _require(pdf.startswith(b"%PDF-"), Rule.HEADER)
+    byte_range = _BYTE_RANGE.search(pdf)
+    if not byte_range or pdf.count(b"/ByteRange") != 1:
+        raise ExaminationFailed(rule=Rule.BYTE_RANGE)
+    gap_at, gap_end, rest = (int(number) for number in byte_range.groups())
+    _require(gap_at < gap_end and gap_end + rest == len(pdf), Rule.COVERAGE)
+    gap = _GAP.fullmatch(pdf, gap_at, gap_end)
+    if not gap:
+        raise ExaminationFailed(rule=Rule.GAP)
+    _require(pdf.endswith(b"/Contents", 0, gap_at), Rule.CONTENTS)
+    contents = bytes.fromhex(gap[1].decode())
+    length = 4 + int.from_bytes(contents[2:4])
+    der = contents.startswith(b"\x30\x82") and length <= len(contents)
+    _require(der and not any(contents[length:]), Rule.PADDING)
+    _require(bool(_ENDING.search(pdf, max(gap_end, len(pdf) - 40))), Rule.ENDING)
+    digest = hashlib.sha256(pdf[:gap_at])
+    digest.update(pdf[gap_end:])
+    return Guarded(contents[:length], digest.digest())
+
+
+def signers(pdf: bytes) -> tuple[str, ...]:
+    """Return the fingerprint of every certificate in any signature of the file, however damaged.
+
+    It looks for certificates by their first bytes in hex and parses nothing; a certificate of less
+    than 256 bytes is not seen.
+    """
+    heads = itertools.islice(_CERTIFICATE_HEAD.finditer(pdf), CERTIFICATE_COUNT_MAX)
+    found: dict[str, None] = {}
+    for head in heads:
+        length = 4 + int(head[1], 16)
+        with contextlib.suppress(ValueError):
+            if length <= CERTIFICATE_LENGTH_MAX:
+                text = pdf[head.start() : head.start() + 2 * length].decode("latin-1")
+                found[hashlib.sha256(bytes.fromhex(text)).hexdigest()] = None
+    return tuple(found)
+
+
+@contextlib.contextmanager
+def _malformed_is_a_verdict() -> Iterator[None]:
+    try:
+        yield
+    except ExaminationFailed:
+        raise
+    except Exception as error:
+        raise ExaminationFailed(rule=Rule.MALFORMED) from error
+
+
+@_malformed_is_a_verdict()
+def own(pdf: bytes, record: Record, pin: keys.Pin) -> None:
+    """Hold a file that we just sealed against what it should say and who should have sealed it.
+
+    Raises: ExaminationFailed with the first rule broken.
+    """
+    guarded = guard(pdf)
+    _check_seal(guarded, _pinned(guarded, {pin.fingerprint: pin}))
+    with pypdfium2.PdfDocument(_COLOUR.sub(_without_profile, pdf)) as document:
+        parts = [document.get_attachment(at) for at in range(document.count_attachments())]
+        found = [(part.get_name(), bytes(part.get_data())) for part in parts]
+        text = "".join(document[0].get_textpage().get_text_range().split())
+    _require(found == [(ATTACHMENT_NAME, metadata.to_xml(record))], Rule.METADATA)
+    _require(all("".join(fact.split()) in text for fact in _printed(record)), Rule.FACE)
+
+
+@_malformed_is_a_verdict()
+def fully(pdf: bytes, pin: keys.Pin) -> datetime.datetime:
+    """Let an independent library validate the seal; return the time that the seal states.
+
+    The certificate must have been valid at that time. Must not be called inside an event loop.
+
+    Raises: ExaminationFailed with the first rule broken.
+    """
+    reader = PdfFileReader(io.BytesIO(pdf), strict=True)
+    _require(not reader.encrypted, Rule.ENCRYPTION)
+    (signature,) = reader.embedded_signatures
+    _require(
+        hashlib.sha256(signature.signer_cert.dump()).hexdigest() == pin.fingerprint, Rule.SIGNER
+    )
+    _require(signature.docmdp_level is MDPPerm.NO_CHANGES, Rule.CERTIFICATION)
+    sealed_at: datetime.datetime | None = signature.self_reported_timestamp
+    context = ValidationContext(
+        trust_roots=[x509.Certificate.load(pin.root)],
+        other_certs=[x509.Certificate.load(pin.issuing)],
+        moment=sealed_at,
+        allow_fetching=False,
+    )
+    status = validate_pdf_signature(signature, context)
+    whole = status.coverage is SignatureCoverageLevel.ENTIRE_FILE
+    if sealed_at is None or not (status.bottom_line and whole):
+        raise ExaminationFailed(rule=Rule.VALIDATION)
+    return sealed_at
+
+
+def foreign(pdf: bytes, pins: Mapping[str, keys.Pin]) -> Findings:
+    """Judge a stranger's bytes against the pinned signers, by fingerprint. Never raises."""
+    found = signers(pdf)
+    known: dict[str, Any] = {
+        "mentioned": tuple(mark for mark in found if mark in pins),
+        "signed": bool(found) or b"/ByteRange" in pdf,
+    }
+    try:
+        guarded = guard(pdf)
+        known["range_digest"] = guarded.range_digest.hex()
+        pin = _pinned(guarded, pins)
+        known["signer"] = pin.fingerprint
+        _check_seal(guarded, pin)
+        known["sealed_at"] = fully(pdf, pin)
+    except ExaminationFailed as failure:
+        known["failed"] = failure.facts["rule"]
+    return Findings(file_digest=hashlib.sha256(pdf).hexdigest(), **known)
+
+
+def qr_text(pdf: bytes) -> str | None:
+    """Return the text of the QR code on the first page as printed at 150 dpi, None without one."""
+    try:
+        with pypdfium2.PdfDocument(pdf) as document:
+            page = document[0]
+            scale = math.sqrt(PIXEL_COUNT_MAX / max(1, page.get_width() * page.get_height()))
+            bitmap = page.render(scale=min(RESOLUTION_DPI / 72, scale), grayscale=True)
+            shape = (bitmap.height, bitmap.stride)
+            pixels = memoryview(bitmap.buffer).cast("B").cast("B", shape)
+            code = zxingcpp.read_barcode(pixels, _QR_CODE)
+    except Exception:  # noqa: BLE001 - a page that cannot be drawn shows no code
+        return None
+    return code.text if code else None
+
+
+def _require(holds: bool, rule: Rule) -> None:
+    if not holds:
+        raise ExaminationFailed(rule=rule)
+
+
+@_malformed_is_a_verdict()
+def _pinned(guarded: Guarded, pins: Mapping[str, keys.Pin]) -> keys.Pin:
+    """Return the pin of the one pinned certificate that the CMS carries."""
+    certificates = cms.ContentInfo.load(guarded.cms, strict=True)["content"]["certificates"]
+    marks = {hashlib.sha256(certificate.dump()).hexdigest() for certificate in certificates}
+    found = marks & pins.keys()
+    _require(len(found) == 1, Rule.SIGNER)
+    return pins[found.pop()]
+
+
+@_malformed_is_a_verdict()
+def _check_seal(guarded: Guarded, pin: keys.Pin) -> None:
+    """Hold every byte of the CMS against what the pinned signer writes."""
+    (signer,) = cms.ContentInfo.load(guarded.cms, strict=True)["content"]["signer_infos"]
+    signed = signer["signed_attrs"].untag().dump()
+    stated = {part["type"].native: part["values"] for part in signer["signed_attrs"]}
+    digest = stated["message_digest"][0].native
+    _require(signed == seal.attributes(pin, digest), Rule.ATTRIBUTES)
+    _require(digest == guarded.range_digest, Rule.DIGEST)
+    public_key = load_der_x509_certificate(pin.certificate).public_key()
+    signature = signer["signature"].native
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        raise ExaminationFailed(rule=Rule.SIGNER)
+    try:
+        public_key.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature as error:
+        raise ExaminationFailed(rule=Rule.SIGNATURE) from error
+    _require(guarded.cms == seal.envelope(pin, digest, signature), Rule.ENVELOPE)
+
+
+def _without_profile(colour: re.Match[bytes]) -> bytes:
+    """Leave out a colour profile: text needs none, and theirs are over half of the reading."""
+    return b"/DeviceRGB".ljust(len(colour[0]))
+
+
+def _printed(record: Record) -> tuple[str, ...]:
+    """Return what must be readable on the face, days in the printed form 2026年6月12日."""
+    days = (record.born_on, record.exam_on, record.issued_on)
+    return (
+        record.number,
+        record.identifier,
+        record.name,
+        record.sex,
+        record.id_kind,
+        record.id_number,
+        record.project,
+        record.score,
+        record.authority,
+        *(f"{day.year}年{day.month}月{day.day}日" for day in days),
+    )

@@ -1,0 +1,85 @@
+"""Faces: a record and its QR become the PDF of an edition, PDF/A-3a and PDF/UA-1.
+
+Promises that equal arguments give equal bytes, in every process and in any order, for a face that
+is sealed again must be the same file. Refuses a face with a character that the fonts of the edition
+cannot draw. Wording and layout belong to the edition; this room only hands the facts over.
+"""
+
+import datetime
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import typst
+from fontTools.ttLib import TTFont
+
+from signing import metadata
+from signing.errors import FaceNotDrawn
+from signing.record import Record
+
+DARK_RUN = re.compile(rb"\x01+")
+
+
+class Edition:
+    """A folder with `main.typ`, opened once; its compiler keeps fonts and artwork warm."""
+
+    def __init__(self, folder: Path, fonts: Path) -> None:
+        self.name = folder.name
+        self._compiler = typst.Compiler(root=folder, font_paths=[fonts], ignore_system_fonts=True)
+
+    def render(
+        self,
+        record: Record,
+        modules: Sequence[Sequence[int]],
+        *,
+        specimen: bool,
+        rendered_at: datetime.datetime,
+    ) -> bytes:
+        """The face as PDF. `modules` is the QR without quiet zone, 1 = dark, 45 to 85 wide.
+
+        Raises:
+            FaceNotDrawn: the edition cannot draw this record.
+        """
+        facts = (
+            f"json(bytes({_literal(record.canonical().decode())}))",
+            str(specimen).lower(),
+            str(len(modules)),
+            _literal(_strokes(modules)),
+            _literal(metadata.to_xml(record).decode()),
+        )
+        page = f'#import "main.typ": face\n#face({", ".join(facts)})'
+        try:
+            face = self._compiler.compile(
+                page.encode(),
+                format="pdf",
+                pdf_standards=["a-3a", "ua-1"],
+                timestamp=int(rendered_at.timestamp()),
+            )
+        except typst.TypstError as error:
+            raise FaceNotDrawn(number=record.number, reason=error.message) from error
+        if not isinstance(face, bytes):
+            raise FaceNotDrawn(number=record.number, reason="more than one page")
+        return face
+
+
+@functools.cache
+def drawable(fonts: Path) -> frozenset[int]:
+    """The code points that the fonts in this folder can draw."""
+    return frozenset().union(
+        *(TTFont(path, lazy=True).getBestCmap() for path in sorted(fonts.glob("*.ttf")))
+    )
+
+
+def _strokes(modules: Sequence[Sequence[int]]) -> str:
+    """SVG path with one horizontal stroke for every run of dark modules."""
+    return "".join(
+        f"M{start} {y}h{end - start}"
+        for y, row in enumerate(modules)
+        for start, end in (run.span() for run in DARK_RUN.finditer(bytes(row)))
+    )
+
+
+def _literal(text: str) -> str:
+    """A string of the edition's language; nothing but a quote ends it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

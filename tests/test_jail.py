@@ -1,0 +1,402 @@
+"""The jail: one hostile job each, and what the caller is told about it."""
+
+import asyncio
+import contextlib
+import ctypes
+import io
+import mmap
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pytest
+import python_calamine
+import xlsxwriter
+
+from service.ground import jail
+from service.ground.errors import JailFault, JailLimitExceeded
+
+LIMITS = jail.Limits(memory_bytes=512 << 20, cpu_seconds=1, wall_seconds=3, output_bytes=1 << 20)
+
+
+def echo(data: bytes, **arguments: object) -> dict[str, object]:
+    return {"size": len(data), "text": data[:40].decode(), "arguments": arguments}
+
+
+def eat_memory(data: bytes) -> int:
+    return len(bytearray(1 << 30) + data)
+
+
+def map_memory(data: bytes) -> int:
+    return len(mmap.mmap(-1, 1 << 30)) + len(data)
+
+
+def spin(_: bytes) -> None:
+    while True:
+        pass
+
+
+def sleep(data: bytes) -> int:
+    time.sleep(float(data))
+    return os.getpid()
+
+
+def flood(_: bytes) -> str:
+    return "a" * (2 << 20)
+
+
+def flood_directly(_: bytes) -> None:
+    pipes = [number for number in range(3, 9) if is_pipe(number)]
+    while True:
+        os.write(pipes[0], b"a" * 4096)
+
+
+def is_pipe(descriptor: int) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
+def abort(_: bytes) -> None:
+    os.abort()
+
+
+def crash(_: bytes) -> None:
+    ctypes.string_at(0)
+
+
+def leave(_: bytes) -> None:
+    sys.exit(0)
+
+
+def open_file(data: bytes) -> str:
+    return Path(data.decode()).read_text("utf-8")
+
+
+def write_file(data: bytes) -> int:
+    return Path(data.decode()).write_text("outside", "utf-8")
+
+
+def open_socket(_: bytes) -> int:
+    return socket.socket().fileno()
+
+
+def start_thread(_: bytes) -> None:
+    asyncio.run(asyncio.to_thread(print))
+
+
+def fork(_: bytes) -> int:
+    return os.fork()
+
+
+def execute(_: bytes) -> None:
+    os.execv("/bin/true", ["true"])  # noqa: S606 - the jail must refuse just this
+
+
+def identity(_: bytes) -> dict[str, object]:
+    return {
+        "environment": dict(os.environ),
+        "user": os.geteuid(),
+        "group": os.getegid(),
+        "groups": os.getgroups(),
+        "pid": os.getpid(),
+    }
+
+
+def kill_neighbour(data: bytes) -> None:
+    os.kill(int(data), signal.SIGKILL)
+
+
+def print_and_answer(_: bytes) -> str:
+    os.write(1, b"noise")
+    sys.stdout.write("more noise")
+    return "答复"
+
+
+def fail_with_secret(data: bytes) -> None:
+    raise KeyError(data.decode())
+
+
+def rows(data: bytes) -> list[list[Any]]:
+    sheet = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0)
+    return sheet.to_python()
+
+
+def pages(data: bytes) -> list[Any]:
+    document = pypdfium2.PdfDocument(data)
+    image = document[0].render(scale=150 / 72)
+    return [len(document), image.width, image.height]
+
+
+JOBS = tuple(
+    f"{__name__}:{function.__name__}"
+    for function in (
+        *(echo, eat_memory, map_memory, spin, sleep, flood, flood_directly, abort, crash, leave),
+        *(open_file, write_file, open_socket, start_thread, fork, execute, identity),
+        *(kill_neighbour, print_and_answer, fail_with_secret, rows, pages),
+    )
+)
+
+
+def name(function: Callable[..., Any]) -> str:
+    return f"{__name__}:{function.__name__}"
+
+
+@contextlib.asynccontextmanager
+async def a_jail(concurrent: int = 1) -> AsyncIterator[jail.Jail]:
+    async with jail.Jail(*JOBS, concurrent=concurrent) as opened:
+        yield opened
+
+
+def run(
+    function: Callable[..., Any], data: bytes = b"", limits: jail.Limits = LIMITS, **arguments: Any
+) -> Any:
+    """Run one job and then, in the same jail, a harmless one: the jail always goes on."""
+
+    async def story() -> Any:
+        async with a_jail() as opened:
+            try:
+                return await opened.run(name(function), data, limits, arguments)
+            finally:
+                assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
+
+    return asyncio.run(story())
+
+
+def test_a_job_gets_its_bytes_and_arguments_and_its_answer_comes_back() -> None:
+    data = b"x" * (1 << 20)
+    answer = run(echo, data, sheet="成绩", row=3)
+    assert answer == {
+        "size": 1 << 20,
+        "text": "x" * 40,
+        "arguments": {"sheet": "成绩", "row": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "limit"),
+    [
+        (eat_memory, b"", "memory"),
+        (spin, b"", "time"),
+        (sleep, b"60", "time"),
+        (flood, b"", "output"),
+        (flood_directly, b"", "output"),
+        (abort, b"", "crash"),
+        (crash, b"", "crash"),
+        (leave, b"", "crash"),
+    ],
+)
+def test_what_goes_over_a_limit_is_refused_by_its_name_and_the_jail_goes_on(
+    function: Callable[..., Any], data: bytes, limit: str
+) -> None:
+    with pytest.raises(JailLimitExceeded) as refused:
+        run(function, data)
+    assert refused.value.facts["limit"] == limit
+    assert limit in refused.value.en
+    assert refused.value.zh
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "exception"),
+    [
+        (map_memory, b"", "OSError"),
+        (open_file, b"/etc/hostname", "OSError"),
+        (open_socket, b"", "OSError"),
+        (start_thread, b"", "OSError"),
+        (fork, b"", "BlockingIOError"),
+        (fail_with_secret, b"510107199001011234", "KeyError"),
+    ],
+)
+def test_what_a_job_may_not_do_fails_inside_it_and_only_the_class_comes_out(
+    function: Callable[..., Any], data: bytes, exception: str
+) -> None:
+    with pytest.raises(JailFault) as refused:
+        run(function, data)
+    assert refused.value.facts == {"exception": exception}
+    assert "510107199001011234" not in str(refused.value)
+
+
+def test_another_program_cannot_be_run() -> None:
+    with pytest.raises((JailFault, JailLimitExceeded)):
+        run(execute)
+
+
+def test_a_file_can_be_neither_made_nor_changed(tmp_path: Path) -> None:
+    present = tmp_path / "present"
+    present.write_text("inside", "utf-8")
+    present.chmod(0o666)
+    tmp_path.chmod(0o777)
+    for path in (present, tmp_path / "new"):
+        with pytest.raises(JailFault):
+            run(write_file, str(path).encode())
+    assert present.read_text("utf-8") == "inside"
+    assert list(tmp_path.iterdir()) == [present]
+
+
+def test_no_secret_is_inherited_and_root_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QIANFA_DATABASE_URL", "postgresql://qianfa:secret@db/qianfa")
+    child = run(identity)
+    assert "QIANFA_DATABASE_URL" not in child["environment"]
+    assert "HOME" not in child["environment"]
+    assert child["user"] != 0
+    if os.geteuid() == 0:
+        assert child["group"] == child["user"]
+        assert child["groups"] == []
+
+
+def test_what_a_library_prints_does_not_spoil_the_answer() -> None:
+    assert run(print_and_answer) == "答复"
+
+
+def test_a_job_that_the_jail_was_not_opened_for_is_an_error_of_the_caller() -> None:
+    async def story() -> None:
+        async with a_jail() as opened:
+            with pytest.raises(ValueError, match="os:system"):
+                await opened.run("os:system", b"id", LIMITS)
+
+    asyncio.run(story())
+
+
+def test_a_job_that_cannot_be_imported_is_told_at_once() -> None:
+    async def story() -> None:
+        async with jail.Jail("absent_module:function", concurrent=1) as opened:
+            await opened.run("absent_module:function", b"", LIMITS)
+
+    with pytest.raises(RuntimeError, match="absent_module"):
+        asyncio.run(story())
+
+
+def test_a_child_serves_one_job_only() -> None:
+    async def story() -> list[int]:
+        async with a_jail() as opened:
+            return [await opened.run(name(sleep), b"0", LIMITS) for _ in range(3)]
+
+    assert len(set(asyncio.run(story()))) == 3
+
+
+def test_jobs_side_by_side_do_not_disturb_each_other_and_more_than_that_wait() -> None:
+    async def story() -> tuple[list[Any], float]:
+        async with a_jail(concurrent=2) as opened:
+            await opened.run(name(echo), b"", LIMITS)
+            began_at = time.monotonic()
+            jobs = [
+                opened.run(name(function), data, LIMITS)
+                for function, data in ((sleep, b"0.5"), (abort, b""), (sleep, b"0.5"), (echo, b"a"))
+            ]
+            answers = await asyncio.gather(*jobs, return_exceptions=True)
+            return answers, time.monotonic() - began_at
+
+    answers, seconds = asyncio.run(story())
+    assert isinstance(answers[0], int)
+    assert isinstance(answers[1], JailLimitExceeded)
+    assert isinstance(answers[2], int)
+    assert answers[3]["text"] == "a"
+    assert seconds >= 0.5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's children are all that user")
+def test_one_child_cannot_signal_another() -> None:
+    async def attempt(opened: jail.Jail, pid: int) -> object:
+        with pytest.raises((JailFault, JailLimitExceeded)) as refused:
+            await opened.run(name(kill_neighbour), str(pid).encode(), LIMITS)
+        return refused.value.facts.get("exception")
+
+    async def story() -> None:
+        async with a_jail(concurrent=2) as opened:
+            victim = asyncio.create_task(opened.run(name(sleep), b"1.5", LIMITS))
+            await asyncio.sleep(0.2)
+            attempts = {pid: await attempt(opened, pid) for pid in children_of(os.getpid())}
+            assert attempts[await victim] == "PermissionError"
+
+    asyncio.run(story())
+
+
+def test_a_cancelled_job_leaves_no_child_behind() -> None:
+    async def story() -> None:
+        async with a_jail() as opened:
+            job = asyncio.create_task(opened.run(name(sleep), b"60", LIMITS))
+            await asyncio.sleep(0.5)
+            job.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await job
+            assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
+
+    asyncio.run(story())
+    assert children_of(os.getpid()) == set()
+
+
+PARENT = """
+import asyncio, sys
+sys.path[:0] = {path!r}
+from service.ground import jail
+limits = jail.Limits(memory_bytes=512 << 20, cpu_seconds=60, wall_seconds=60, output_bytes=99)
+async def story():
+    async with jail.Jail({job!r}, concurrent=2) as opened:
+        working = asyncio.create_task(opened.run({job!r}, b"60", limits))
+        await asyncio.gather(*list(opened._spares))
+        await asyncio.sleep(0.3)
+        print("ready", flush=True)
+        await working
+asyncio.run(story())
+"""
+
+
+def test_no_child_outlives_a_killed_parent() -> None:
+    script = PARENT.format(path=sys.path, job=name(sleep))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"ready\n"
+        children = children_of(parent.pid)
+        assert len(children) == 3
+        parent.kill()
+    until = time.monotonic() + 5
+    while time.monotonic() < until and any(alive(child) for child in children):
+        time.sleep(0.02)
+    assert not any(alive(child) for child in children)
+
+
+def test_a_workbook_and_a_pdf_are_read_inside() -> None:
+    workbook = io.BytesIO()
+    with xlsxwriter.Workbook(workbook) as book:
+        book.add_worksheet().write_row(0, 0, ["准考证号", "姓名", 86.5])
+    assert run(rows, workbook.getvalue(), jail.WORKBOOK) == [["准考证号", "姓名", 86.5]]
+    document, saved = pypdfium2.PdfDocument.new(), io.BytesIO()
+    document.new_page(72, 144)
+    document.save(saved)
+    assert run(pages, saved.getvalue(), jail.DOCUMENT) == [1, 150, 300]
+
+
+def test_a_workbook_of_two_distant_cells_is_refused() -> None:
+    workbook = io.BytesIO()
+    with xlsxwriter.Workbook(workbook) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "a")
+        sheet.write(1048575, 16383, "z")
+    assert zipfile.is_zipfile(workbook)
+    with pytest.raises(JailLimitExceeded):
+        run(rows, workbook.getvalue(), jail.WORKBOOK)
+
+
+def children_of(pid: int) -> set[int]:
+    children: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children.update(int(child) for child in (task / "children").read_text("ascii").split())
+    return children
+
+
+def alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rsplit(")", 1)[1].split()[0] not in "ZX"

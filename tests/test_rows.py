@@ -1,0 +1,313 @@
+"""Rows of results: what is understood, what is an error, and that all errors are told at once."""
+
+import datetime
+from collections.abc import Mapping
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.ground.errors import Finding
+from service.issuing.batches import rows, workbook
+from service.issuing.batches.rows import Row
+from service.issuing.batches.workbook import COLUMNS, Cell, Day, Sheet
+from service.registry.people import IdKind
+
+DRAWABLE = frozenset([*range(0x20, 0xA000), 0x20087])
+TODAY = datetime.date(2026, 6, 1)
+GOOD: Mapping[str, Cell] = {
+    "准考证号": "2026050001",
+    "姓名": "张三",
+    "性别": "女",
+    "证件类型": "居民身份证",
+    "证件号码": "11010519491231002X",
+    "出生日期": "1949-12-31",
+    "手机号码": "13800000000",
+    "专项职业能力名称": "大数据采集",
+    "考核日期": Day(datetime.date(2026, 5, 23)),
+    "理论成绩": 80,
+    "实操成绩": 86.5,
+    "总成绩": 84,
+    "考核结果": "合格",
+    "备注": None,
+}
+OTHER = {"准考证号": "2026050002", "证件类型": "护照", "证件号码": "E12345678"}
+
+
+def sheet(*changes: Mapping[str, Cell]) -> Sheet:
+    """Make a sheet with one row, from row 2 on, for each set of changes to a good row."""
+    lines = ({**GOOD, **change} for change in changes)
+    return Sheet(
+        rows=tuple((n, tuple(line[c] for c in COLUMNS)) for n, line in enumerate(lines, 2))
+    )
+
+
+def one(column: str, cell: Cell) -> Row:
+    judged, errors, warnings = rows.judge(sheet({column: cell}), DRAWABLE, TODAY)
+    assert (errors, warnings) == ((), ())
+    return judged[0]
+
+
+def refused(*changes: Mapping[str, Cell]) -> tuple[Finding, ...]:
+    _, errors, _ = rows.judge(sheet(*changes), DRAWABLE, TODAY)
+    return errors
+
+
+def test_a_good_row_becomes_a_record() -> None:
+    judged, errors, warnings = rows.judge(sheet({}), DRAWABLE, TODAY)
+    assert (errors, warnings) == ((), ())
+    assert judged == (
+        Row(
+            row_number=2,
+            admission_number="2026050001",
+            name="张三",
+            sex="女",
+            id_kind=IdKind.RESIDENT,
+            id_number="11010519491231002X",
+            born_on=datetime.date(1949, 12, 31),
+            phone="13800000000",
+            project="大数据采集",
+            exam_on=datetime.date(2026, 5, 23),
+            theory=Decimal(80),
+            practice=Decimal("86.5"),
+            total=Decimal(84),
+            passed=True,
+            remark="",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "field", "value"),
+    [
+        ("准考证号", 2026050001, "admission_number", "2026050001"),
+        ("准考证号", " ａｂ－１ ", "admission_number", "AB-1"),
+        ("姓名", " 张\u3000三 ", "name", "张三"),
+        ("性别", "Ｆ", "sex", "女"),
+        ("性别", "女性", "sex", "女"),
+        ("证件类型", " 身份证", "id_kind", IdKind.RESIDENT),
+        ("证件号码", "１１０１０５ 19491231\u00a0002x\u200b", "id_number", "11010519491231002X"),
+        ("手机号码", 13800000000, "phone", "13800000000"),
+        ("手机号码", "+86 138-0000-0000", "phone", "13800000000"),
+        ("手机号码", None, "phone", None),
+        ("专项职业能力名称", "３Ｄ\n打印（初级）", "project", "3D 打印（初级）"),
+        ("理论成绩", None, "theory", None),
+        ("实操成绩", "８６．５分", "practice", Decimal("86.5")),
+        ("总成绩", 84.30000000000001, "total", Decimal("84.3")),
+        ("总成绩", 100, "total", Decimal(100)),
+        ("总成绩", "0", "total", Decimal(0)),
+        ("考核结果", "不合格", "passed", False),
+        ("备注", " 补考\t通过 ", "remark", "补考 通过"),
+    ],
+)
+def test_what_spreadsheets_do_to_cells_is_understood(
+    column: str, cell: Cell, field: str, value: object
+) -> None:
+    assert getattr(one(column, cell), field) == value
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "2026-05-03",
+        "2026/5/3",
+        "2026.5.3",
+        "2026年5月3日",
+        "２０２６年０５月０３日",
+        "20260503",
+        20260503,
+        46145,
+        46145.5,
+        "2026-05-03 00:00:00",
+        " 2026 - 5 - 3 ",
+        Day(datetime.date(2026, 5, 3)),
+    ],
+)
+def test_dates_are_understood_in_every_common_form(cell: Cell) -> None:
+    assert one("考核日期", cell).exam_on == datetime.date(2026, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["5/23/26", "23.5.2026", "2026-02-30", "2026-13-01", "昨天", True, 5, 0.5, -1, "1899-1-1"],
+)
+def test_a_date_that_can_be_misread_or_does_not_exist_is_refused(cell: Cell) -> None:
+    assert [error.code for error in refused({"考核日期": cell})] == ["DateUnreadable"]
+
+
+@given(st.dates(datetime.date(1949, 12, 31), TODAY))
+def test_any_past_date_reads_the_same_typed_or_as_cell_or_as_serial(day: datetime.date) -> None:
+    serial = (day - datetime.date(1899, 12, 30)).days
+    for cell in (Day(day), day.isoformat(), f"{day:%Y%m%d}", int(f"{day:%Y%m%d}"), serial):
+        assert one("考核日期", cell).exam_on == day
+
+
+@given(st.integers(0, 1000))
+def test_any_score_with_one_decimal_is_exact(tenths: int) -> None:
+    for cell in (tenths / 10, str(tenths / 10), tenths / 10 + 1e-12):
+        assert one("总成绩", cell).total == Decimal(tenths) / 10
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "code"),
+    [
+        ("准考证号", None, "CellEmpty"),
+        ("准考证号", "a b,c", "AdmissionUnreadable"),
+        ("准考证号", "1" * 33, "AdmissionUnreadable"),
+        ("准考证号", "示例000001", "AdmissionUnreadable"),
+        ("准考证号", 2026051000000001, "NumberRounded"),
+        ("姓名", None, "CellEmpty"),
+        ("姓名", 12, "NameNotLetter"),
+        ("姓名", "张\ue000", "NamePrivateUse"),
+        ("姓名", "张\U0002a6d6", "NameUndrawable"),
+        ("性别", None, "CellEmpty"),
+        ("性别", "未知", "ChoiceUnknown"),
+        ("证件类型", "驾驶证", "ChoiceUnknown"),
+        ("证件号码", 510101199003077000, "NumberRounded"),
+        ("证件号码", 5.10101199003077e17, "NumberRounded"),
+        ("证件号码", "5.10101E+17", "NumberRounded"),
+        ("证件号码", "510101199003077000", "NumberRounded"),
+        ("证件号码", "510101199003077009", "IdCheckWrong"),
+        ("证件号码", "110105491231002", "IdFormWrong"),
+        ("出生日期", "1949-12-30", "BirthDateContradictsId"),
+        ("出生日期", "2026-06-02", "DateInFuture"),
+        ("性别", "男", "SexContradictsId"),
+        ("手机号码", "02887654321", "PhoneUnreadable"),
+        ("手机号码", "1380000000", "PhoneUnreadable"),
+        ("专项职业能力名称", None, "CellEmpty"),
+        ("专项职业能力名称", "\u200b", "CellEmpty"),
+        ("专项职业能力名称", "长" * 61, "TextTooLong"),
+        ("专项职业能力名称", "大数据\x07采集", "TextUnprintable"),
+        ("考核日期", "2026-06-02", "DateInFuture"),
+        ("理论成绩", "缺考", "ScoreUnreadable"),
+        ("实操成绩", -1, "ScoreUnreadable"),
+        ("总成绩", None, "CellEmpty"),
+        ("总成绩", 100.1, "ScoreUnreadable"),
+        ("总成绩", 84.25, "ScoreTooFine"),
+        ("总成绩", "84.123456789", "ScoreTooFine"),
+        ("总成绩", True, "ScoreUnreadable"),
+        ("总成绩", Day(datetime.date(1900, 3, 24)), "ScoreUnreadable"),
+        ("考核结果", "及格", "ChoiceUnknown"),
+        ("考核结果", True, "ChoiceUnknown"),
+        ("备注", "长" * 201, "TextTooLong"),
+    ],
+)
+def test_a_wrong_cell_is_named_with_row_and_column(column: str, cell: Cell, code: str) -> None:
+    found = [error for error in refused({column: cell}) if error.code == code]
+    assert [(error.row, error.column) for error in found] == [(2, column)]
+    assert found[0].zh.endswith("。")
+
+
+def test_a_genuine_number_that_ends_in_zeros_is_not_called_rounded() -> None:
+    change: dict[str, Cell] = {"证件号码": "510101199001180000", "出生日期": "1990-01-18"}
+    assert rows.judge(sheet(change), DRAWABLE, TODAY)[1] == ()
+
+
+def test_all_errors_of_all_rows_are_told_at_once_in_order() -> None:
+    errors = refused(
+        {"姓名": "张", "总成绩": 101, "考核结果": None},
+        {},
+        {**OTHER, "准考证号": None, "出生日期": "?", "手机号码": "1"},
+    )
+    assert [(error.row, error.column, error.code) for error in errors] == [
+        (2, "姓名", "NameLengthWrong"),
+        (2, "总成绩", "ScoreUnreadable"),
+        (2, "考核结果", "CellEmpty"),
+        (3, "准考证号", "AdmissionRepeated"),
+        (3, "证件号码", "CandidateRepeated"),
+        (4, "准考证号", "CellEmpty"),
+        (4, "出生日期", "DateUnreadable"),
+        (4, "手机号码", "PhoneUnreadable"),
+    ]
+
+
+def test_the_same_person_twice_for_one_project_is_named_with_the_other_row() -> None:
+    (error,) = refused({}, {"准考证号": "2", "证件号码": "11010519491231002x"})
+    assert (error.code, error.row) == ("CandidateRepeated", 3)
+    assert "第 2 行" in error.zh
+    assert "row 2" in error.en
+
+
+def test_the_same_person_may_take_another_project_and_another_person_the_same() -> None:
+    assert (
+        refused({}, {"准考证号": "2", "专项职业能力名称": "大数据清洗"}, {**OTHER, "准考证号": "3"})
+        == ()
+    )
+
+
+def test_the_same_admission_number_twice_is_named_with_the_other_row() -> None:
+    (error,) = refused({}, {**OTHER, "准考证号": 2026050001})
+    assert (error.code, error.row, error.value) == ("AdmissionRepeated", 3, "2026050001")
+    assert "第 2 行" in error.zh
+
+
+def test_a_contradiction_names_both_values() -> None:
+    sex, born = refused({"性别": "男", "出生日期": "1950-01-01"})
+    assert "男" in sex.zh
+    assert "女" in sex.zh
+    assert "1950-01-01" in born.zh
+    assert "1949-12-31" in born.en
+
+
+def test_the_short_birth_date_of_an_older_foreigner_card_must_agree() -> None:
+    card: dict[str, Cell] = {"证件类型": "外国人永久居留证", "证件号码": "USA510190030775"}
+    assert refused({**card, "出生日期": "1990-03-07"}) == ()
+    (error,) = refused({**card, "出生日期": "1990-03-08"})
+    assert error.code == "BirthDateContradictsId"
+    assert "900307" in error.zh
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "value"),
+    [
+        ("证件号码", "110105194912310021", "110*************21"),
+        ("证件号码", 510101199003077000, "510*************00"),
+        ("姓名", "=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("备注", "\x1b[31m" + "长" * 300, "\\u001b[31m" + "长" * 29 + "…"),
+        ("考核结果", "\u202e格合", "\\u202e格合"),
+        ("总成绩", -5, "'-5"),
+        ("姓名", None, None),
+    ],
+)
+def test_a_wrong_value_is_shown_safely(column: str, cell: Cell, value: str | None) -> None:
+    (error,) = refused({column: cell})
+    assert error.value == value
+
+
+@given(st.text())
+def test_anything_is_shown_printable_short_and_inert(text: str) -> None:
+    shown = rows.shown(text)
+    assert len(shown) <= 40
+    assert shown.isprintable()
+    assert not shown.startswith(("=", "+", "-", "@"))
+
+
+CELL = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates().map(Day)
+
+
+@given(st.lists(st.tuples(*[CELL] * len(COLUMNS)), max_size=3))
+def test_any_cells_give_rows_or_findings_and_never_raise(lines: list[tuple[Cell, ...]]) -> None:
+    given_sheet = Sheet(rows=tuple(enumerate(lines, 2)))
+    judged, errors, _ = rows.judge(given_sheet, DRAWABLE, TODAY)
+    assert len(judged) <= len(lines)
+    assert errors
+
+
+def test_the_example_row_is_ignored_only_while_it_is_the_example() -> None:
+    admission, name = workbook.EXAMPLE
+    example: dict[str, Cell] = {"准考证号": admission, "姓名": name, "总成绩": "?"}
+    judged, errors, _ = rows.judge(sheet(example, {}), DRAWABLE, TODAY)
+    assert (len(judged), errors) == (1, ())
+    assert [error.code for error in refused({**example, "姓名": "张三", "总成绩": 84})] == [
+        "AdmissionUnreadable"
+    ]
+
+
+def test_a_flood_of_errors_is_bounded_and_counted() -> None:
+    blank: dict[str, Cell] = dict.fromkeys(COLUMNS)
+    assert len(refused(*[blank] * 1000)) == rows.FINDINGS_MAX
+    errors = refused(*[blank] * 2000)
+    assert len(errors) == rows.FINDINGS_MAX + 1
+    assert errors[-1].code == "ErrorsUnlisted"
+    assert str(2000 * 10) in errors[-1].zh
