@@ -640,9 +640,6 @@ def _read(path: Path, size_max: int) -> bytes:
 
 def main() -> None:
     """Run the command line and end with the documented exit code."""
-    from service.demo import demo  # noqa: PLC0415 - the demonstration types these very commands
-
-    qianfa.add_command(demo)
     try:
         code = qianfa.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -13,7 +13,7 @@ ROOT_OID_ARCS = 5  # 1.2.156.3005.2 stands before the type code, GB/T 36904
 
 
 def to_xml(record: Record) -> bytes:
-    """Metadata in UTF-8, one element a line, in the order in which a register lists them."""
+    """Return the metadata in UTF-8, one element a line, in the order of a register."""
     type_code = record.identifier.split(".")[ROOT_OID_ARCS]
     issued = record.issued_on.isoformat()
     facts = {

@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import typst
 from fontTools.ttLib import TTFont
@@ -36,7 +37,7 @@ class Edition:
         specimen: bool,
         rendered_at: datetime.datetime,
     ) -> bytes:
-        """The face as PDF. `modules` is the QR without quiet zone, 1 = dark, 45 to 85 wide.
+        """Return the face as PDF. `modules` is the QR without quiet zone, 1 = dark, 45 to 85 wide.
 
         Raises:
             FaceNotDrawn: the edition cannot draw this record.
@@ -58,21 +59,22 @@ class Edition:
             )
         except typst.TypstError as error:
             raise FaceNotDrawn(number=record.number, reason=error.message) from error
-        if not isinstance(face, bytes):
-            raise FaceNotDrawn(number=record.number, reason="more than one page")
-        return face
+        return cast("bytes", face)
 
 
 @functools.cache
 def drawable(fonts: Path) -> frozenset[int]:
-    """The code points that the fonts in this folder can draw."""
-    return frozenset().union(
-        *(TTFont(path, lazy=True).getBestCmap() for path in sorted(fonts.glob("*.ttf")))
-    )
+    """Return the code points that the fonts in this folder can draw."""
+    return frozenset().union(*map(_code_points, fonts.glob("*.ttf")))
+
+
+def _code_points(path: Path) -> frozenset[int]:
+    with TTFont(path, lazy=True) as font:
+        return frozenset(font.getBestCmap())
 
 
 def _strokes(modules: Sequence[Sequence[int]]) -> str:
-    """SVG path with one horizontal stroke for every run of dark modules."""
+    """Return an SVG path with one horizontal stroke for every run of dark modules."""
     return "".join(
         f"M{start} {y}h{end - start}"
         for y, row in enumerate(modules)
@@ -81,5 +83,5 @@ def _strokes(modules: Sequence[Sequence[int]]) -> str:
 
 
 def _literal(text: str) -> str:
-    """A string of the edition's language; nothing but a quote ends it."""
+    """Return a string literal of the edition's language, which only a quote can end."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -160,10 +160,7 @@ GUARD: dict[str, tuple[Callable[[bytes], bytes], Rule]] = {
     "truncated": (lambda pdf: pdf[:-1], Rule.COVERAGE),
     "range too short": (_ranges(lambda four: [*four[:3], four[3] - 1]), Rule.COVERAGE),
     "range beyond": (_ranges(lambda four: [*four[:3], four[3] + 1]), Rule.COVERAGE),
-    "ranges overlap": (
-        _ranges(lambda four: [0, four[2] + 1, four[2], four[3]]),
-        Rule.COVERAGE,
-    ),
+    "ranges overlap": (_ranges(lambda four: [0, four[2] + 1, four[2], four[3]]), Rule.COVERAGE),
     "gap too wide": (_ranges(lambda four: [0, four[1] - 1, *four[2:]]), Rule.GAP),
     "gap too narrow": (_ranges(lambda four: [0, four[1] + 1, *four[2:]]), Rule.GAP),
     "upper case": (_in_gap(lambda hex_: hex_.upper()), Rule.GAP),

@@ -176,11 +176,7 @@ def run(
 def test_a_job_gets_its_bytes_and_arguments_and_its_answer_comes_back() -> None:
     data = b"x" * (1 << 20)
     answer = run(echo, data, sheet="成绩", row=3)
-    assert answer == {
-        "size": 1 << 20,
-        "text": "x" * 40,
-        "arguments": {"sheet": "成绩", "row": 3},
-    }
+    assert answer == {"size": 1 << 20, "text": "x" * 40, "arguments": {"sheet": "成绩", "row": 3}}
 
 
 @pytest.mark.parametrize(

@@ -192,11 +192,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], type[errors.SigningError], str
         "510100.crt",
     ),
     "no chain": (lambda at: (at / "issuing.crt").unlink(), errors.KeyMissing, "issuing.crt"),
-    "a folder in its place": (
-        _folder_instead,
-        errors.KeyMissing,
-        "510100.key",
-    ),
+    "a folder in its place": (_folder_instead, errors.KeyMissing, "510100.key"),
     "group": (lambda at: (at / "seal/510100.key").chmod(0o640), errors.KeyExposed, "510100.key"),
     "others": (lambda at: (at / "seal/510100.key").chmod(0o602), errors.KeyExposed, "510100.key"),
     "no PEM": (
@@ -223,11 +219,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], type[errors.SigningError], str
         errors.KeyUsageWrong,
         "510100.crt",
     ),
-    "no usage": (
-        lambda at: _issue(at, "510100", usage=False),
-        errors.KeyUsageWrong,
-        "510100.crt",
-    ),
+    "no usage": (lambda at: _issue(at, "510100", usage=False), errors.KeyUsageWrong, "510100.crt"),
     "signer as issuer": (
         lambda at: shutil.copy(at / "seal/510100.crt", at / "issuing.crt"),
         errors.KeyUsageWrong,

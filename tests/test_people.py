@@ -231,13 +231,7 @@ def test_any_text_is_a_name_or_unfit(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code",
-    [
-        "11100000000013338W",
-        "11430000006122244L",
-        "11330105002500287C",
-        "11100000MB03271699",
-    ],
+    "code", ["11100000000013338W", "11430000006122244L", "11330105002500287C", "11100000MB03271699"]
 )
 def test_published_credit_codes_hold_and_one_wrong_character_does_not(code: str) -> None:
     assert people.check_uscc(f" {code.lower()} ") == code

@@ -287,9 +287,7 @@ def test_the_widget_is_exempt_from_appearance_and_tag(page: pypdf.PageObject) ->
     assert _read(page, "/Tabs") == "/S"
 
 
-def test_the_signature_is_a_certification_that_allows_no_changes(
-    catalog: DictionaryObject,
-) -> None:
+def test_the_signature_is_a_certification_that_allows_no_changes(catalog: DictionaryObject) -> None:
     form = _read(catalog, "/AcroForm")
     assert form == {"/Fields": _read(catalog, "/AcroForm", "/Fields"), "/SigFlags": 3}
     signature = _read(catalog, "/AcroForm", "/Fields", 0, "/V")

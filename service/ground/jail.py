@@ -74,11 +74,7 @@ class Jail:
                 await _end(child)
 
     async def run(
-        self,
-        job: str,
-        data: bytes,
-        limits: Limits,
-        arguments: Mapping[str, Any] | None = None,
+        self, job: str, data: bytes, limits: Limits, arguments: Mapping[str, Any] | None = None
     ) -> Any:
         """Run one job on `data` in a child of its own and return its answer.
 

@@ -195,12 +195,7 @@ async def work(
 
 
 async def claim(
-    connection: Connection,
-    press: Press,
-    *,
-    worker: str,
-    takeover_seconds: float,
-    group_size: int,
+    connection: Connection, press: Press, *, worker: str, takeover_seconds: float, group_size: int
 ) -> list[Claimed]:
     """Claim the next numbered certificates and write down what their bytes will depend on.
 

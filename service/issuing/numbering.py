@@ -26,13 +26,7 @@ from service.ground.errors import (
     SchemeRefused,
 )
 from service.ground.statements import Perhaps
-from service.registry.catalogue import (
-    REFERENCE,
-    CityCode,
-    DocumentNumber,
-    ValidFrom,
-    reference,
-)
+from service.registry.catalogue import REFERENCE, CityCode, DocumentNumber, ValidFrom, reference
 from service.registry.facts import Fact
 from service.registry.journal import Act
 

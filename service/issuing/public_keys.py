@@ -40,10 +40,7 @@ _keys = _sql.many("keys", _StatementKey)
 
 
 async def publish(
-    connection: Connection,
-    actor: Actor,
-    signers: Mapping[str, Signer],
-    qr_keys: Sequence[QrKey],
+    connection: Connection, actor: Actor, signers: Mapping[str, Signer], qr_keys: Sequence[QrKey]
 ) -> int:
     """Publish what is not published yet; returns how many keys that were."""
     accounts.require(actor, Act.KEYS_PUBLISH)

@@ -64,13 +64,7 @@ _broken = _sql.many("broken", Break)
 
 
 async def write(
-    connection: Connection,
-    *,
-    city_code: str,
-    actor: str,
-    act: Act,
-    subject: str,
-    detail: object,
+    connection: Connection, *, city_code: str, actor: str, act: Act, subject: str, detail: object
 ) -> None:
     """Append one entry to a city's journal, in the transaction of the act itself.
 

@@ -193,9 +193,7 @@ def _publicity_ended(facts: Facts, rules: Rules, today: datetime.date) -> bool:
 
 def _judge_sitting(sitting: Sitting, facts: Facts) -> Iterator[Finding]:
     finding = partial(
-        _finding,
-        rows=tuple(sitting.row_numbers),
-        value=f"{sitting.project_name} {sitting.exam_on}",
+        _finding, rows=tuple(sitting.row_numbers), value=f"{sitting.project_name} {sitting.exam_on}"
     )
     if sitting.kind is None or sitting.kind == "closed":
         yield finding(Gate.PROJECT_NOT_OPEN)

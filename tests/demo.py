@@ -7,37 +7,26 @@ other people into the same registry.
 
 import asyncio
 import datetime
-import random
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
-import xlsxwriter
 
 from service import cli, terminal, wiring
 from service.checking import verification
 from service.checking.verification import Verdict
 from service.ground import db
+from service.ground import settings as settings_room
 from service.ground.db import Role
 from service.ground.errors import AlreadyRecorded
 from service.ground.jail import Jail
 from service.ground.settings import Settings
-from service.issuing.batches.workbook import COLUMNS
-from service.registry import catalogue, people
-from service.registry.people import IdKind
+from service.registry import catalogue
 from signing import examine
-
-_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰建国云飞雨欣子涵梓轩"
-_UNCOMMON = ["王𠂇", "李𬭎", "龚䶮", "赵㐂", "欧阳娜娜", "Anna Maria Rossi"]
-_LONG = [
-    "卓玛央金", "扎西旺堆·索朗多吉", "阿尔木呷", "吉克阿衣莫", "泽仁拉姆", "格桑梅朵",
-    "俄木日火·吉勒布且·阿苏拉则", "降央卓玛",
-]  # fmt: skip
-_MINISTRY_AREA = "510104"
+from tests import invented
 
 
 class _City(msgspec.Struct, frozen=True):
@@ -51,10 +40,16 @@ class _City(msgspec.Struct, frozen=True):
     reviewer: str
 
 
-_INSTITUTION = "12510100450717123Q"
 _CITIES = (
-    _City("510100", "成都", "商业数据分析", _UNCOMMON, "chengdu-operator", "chengdu-reviewer"),
-    _City("513200", "阿坝", "民宿接待服务", _LONG, "aba-operator", "aba-reviewer"),
+    _City(
+        "510100",
+        "成都",
+        "商业数据分析",
+        invented.UNCOMMON_NAMES,
+        "chengdu-operator",
+        "chengdu-reviewer",
+    ),
+    _City("513200", "阿坝", "民宿接待服务", invented.LONG_NAMES, "aba-operator", "aba-reviewer"),
 )
 
 
@@ -67,11 +62,9 @@ class _Line(msgspec.Struct, frozen=True):
     path: str
 
 
-@click.command("demo")
-@click.option("--rows", "row_count", default=36, show_default=True, help="每市人数 / people a city")
-@click.pass_obj
-def demo(settings: Settings, row_count: int) -> None:
-    """演示：两市、两份成绩表，直到逐份查验 / Two cities, from workbook to verified PDFs."""
+def main(row_count: int = 36) -> None:
+    """Run the demonstration under the folder of the settings."""
+    settings = settings_room.read(os.environ)
     folder = settings.var / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     with wiring.database(settings):
@@ -114,7 +107,7 @@ class _Demonstration:
         """Record what the gates read; the institution is filed in Chengdu and works in Aba too."""
         far = city.city_code != "510100"
         self._record(
-            city.operator, "institution", uscc=_INSTITUTION, valid_from="2024-01-01",
+            city.operator, "institution", uscc=invented.INSTITUTION, valid_from="2024-01-01",
             institution_name="示例职业培训学校",
         )  # fmt: skip
         if not far:
@@ -125,18 +118,18 @@ class _Demonstration:
                 papers_until=exam_on - datetime.timedelta(days=20),
             )  # fmt: skip
         self._record(
-            "chengdu-operator", "filing", uscc=_INSTITUTION, authority_code="510100",
+            "chengdu-operator", "filing", uscc=invented.INSTITUTION, authority_code="510100",
             kind="daily" if far else "unified", project_names=city.project,
             valid_from="2026-01-01", valid_until="2028-12-31",
             document_number=f"示例备案{city.city_code}号",
         )  # fmt: skip
         if far:
             self._record(
-                city.operator, "cross-filing", uscc=_INSTITUTION, city_code=city.city_code,
+                city.operator, "cross-filing", uscc=invented.INSTITUTION, city_code=city.city_code,
                 valid_from="2026-01-01", valid_until="2028-12-31", document_number="示例跨备1号",
             )  # fmt: skip
             self._record(
-                city.operator, "plan", uscc=_INSTITUTION, city_code=city.city_code,
+                city.operator, "plan", uscc=invented.INSTITUTION, city_code=city.city_code,
                 project_name=city.project, starts_on=exam_on,
                 reported_on=exam_on - datetime.timedelta(days=15), document_number="示例计划1号",
             )  # fmt: skip
@@ -144,8 +137,12 @@ class _Demonstration:
     def _import(self, city: _City, exam_on: datetime.date, row_count: int) -> str:
         """Import a workbook and record what belongs to its batch; returns the batch."""
         path = self._folder / f"{city.title}成绩表-{self._round}.xlsx"
-        _write_workbook(path, city, exam_on, row_count, self._round)
-        self._type(city.operator, "batch", "import", path, "--uscc", _INSTITUTION)
+        serial = (2 * self._round + _CITIES.index(city)) * row_count
+        candidates = invented.candidates(
+            row_count, project=city.project, exam_on=exam_on, serial=serial, names=city.names
+        )
+        invented.write_workbook(path, candidates)
+        self._type(city.operator, "batch", "import", path, "--uscc", invented.INSTITUTION)
         batch = str((self._round - 1) * len(_CITIES) + 1 + _CITIES.index(city))
         day = datetime.timedelta(days=1)
         text = self._folder / "承诺书.txt"
@@ -224,47 +221,6 @@ def _latest_exam() -> datetime.date:
     return max((day for day in starts if day <= enough), default=starts[0])
 
 
-def _write_workbook(
-    path: Path, city: _City, exam_on: datetime.date, row_count: int, round_: int
-) -> None:
-    """Write a results workbook as an institution would; one candidate in twelve has failed."""
-    chance = random.Random(f"{city.city_code}{round_}")  # noqa: S311 - invented people
-    with xlsxwriter.Workbook(path) as book:
-        sheet = book.add_worksheet("考核结果")
-        sheet.write_row(0, 0, COLUMNS)
-        for place in range(row_count):
-            serial = (round_ * len(_CITIES) + _CITIES.index(city)) * row_count + place
-            passed = place % 12 != 11
-            total = chance.randrange(120, 198) / 2 if passed else 52.5
-            born_on = datetime.date(1970, 1, 1) + datetime.timedelta(days=chance.randrange(12000))
-            number = _invent_id(born_on, serial)
-            name = city.names[place] if place < len(city.names) else _invent_name(chance)
-            kind, sex = IdKind.RESIDENT, "男" if int(number[16]) % 2 else "女"
-            if name.isascii():
-                kind, number = IdKind.PASSPORT, f"YA{serial:07}"
-            cells = (
-                f"{city.city_code}{serial:06}", name, sex, kind.value, number, str(born_on),
-                f"1380000{serial % 10000:04}", city.project, str(exam_on), total, total, total,
-                "合格" if passed else "不合格", "",
-            )  # fmt: skip
-            sheet.write_row(place + 1, 0, cells)
-
-
-def _invent_name(chance: random.Random) -> str:
-    return chance.choice(_SURNAMES) + "".join(chance.sample(_GIVEN, chance.choice((1, 2, 2))))
-
-
-def _invent_id(born_on: datetime.date, serial: int) -> str:
-    """Find the check character that makes an invented number valid."""
-    stem = f"{_MINISTRY_AREA}{born_on:%Y%m%d}{serial % 1000:03}"
-    for check in "0123456789X":
-        try:
-            return people.check_id(IdKind.RESIDENT, stem + check).number
-        except people.Unfit:
-            continue
-    raise AssertionError(stem)
-
-
 def _verify_all(settings: Settings, folder: Path) -> None:
     """Verify every exported PDF by its bytes, and by the QR code on its rendered page."""
     paths = sorted(folder.glob("*/*.pdf"))
@@ -314,3 +270,7 @@ def _show(lines: Sequence[_Line], folder: Path) -> None:
         )
     if bad:
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests: behaviour, on real PostgreSQL, with real keys made on the spot."""

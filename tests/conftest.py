@@ -1,0 +1,133 @@
+"""One embedded server and one migrated template for the run; each test gets a database cloned from it."""
+
+import asyncio
+import datetime
+import inspect
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service import wiring
+from service.ground import db, embedded, migrate
+from service.ground.db import Role
+from service.ground.settings import Settings
+from service.issuing import numbering, public_keys
+from service.registry import accounts, catalogue, facts, institutions
+from service.registry.catalogue import ProjectKind
+from signing import keys
+from tests import invented
+from tests.world import CITIES, DAILY, SECRET, World
+
+_copies = itertools.count()
+_LONG_AGO = datetime.date(2024, 1, 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run every coroutine test on asyncio."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.add_marker(pytest.mark.anyio)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty database on a server of one's own."""
+    with embedded.running(tmp_path_factory.mktemp("postgres")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def development_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A development set for three cities, made yesterday."""
+    folder = tmp_path_factory.mktemp("development") / "keys"
+    made_at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    keys.create_development(folder, cities=CITIES, made_at=made_at)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(server: str, development_keys: Path) -> str:
+    """The name of a database with everything that a world begins with."""
+    asyncio.run(_make_template(server, development_keys))
+    return "template_world"
+
+
+@pytest.fixture
+def empty_database(server: str) -> Iterator[str]:
+    """The address of a database without anything in it."""
+    yield from _database(server, "template0")
+
+
+@pytest.fixture(name="world")
+def _world(server: str, template: str, development_keys: Path, tmp_path: Path) -> Iterator[World]:
+    """A world of one's own."""
+    for address in _database(server, template):
+        settings = Settings(
+            var=tmp_path / "var", database_url=address, keys=str(development_keys), processes=2
+        )
+        yield World(address, settings)
+
+
+def _database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_copies)}"
+    asyncio.run(_execute(server, f"create database {name} template {template}"))
+    yield server.rsplit("/", 1)[0] + f"/{name}"
+    asyncio.run(_execute(server, f"drop database {name} with (force)"))
+
+
+async def _execute(address: str, statement: str) -> None:
+    connection = await db.connect(address)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def _make_template(server: str, development_keys: Path) -> None:
+    await _execute(server, "create database template_world template template0")
+    connection = await db.connect(server.rsplit("/", 1)[0] + "/template_world")
+    await migrate.migrate(connection)
+    settings = Settings(keys=str(development_keys))
+    signers, qr_key = wiring.sealing_keys(settings, datetime.datetime.now(datetime.UTC))
+    async with db.acting(connection, Role.CONSOLE, accounts.PROVINCE):
+        actor = await accounts.found(connection, account_name="province", secret=SECRET)
+        await catalogue.load(connection, actor)
+        await numbering.load(connection)
+        await public_keys.publish(connection, actor, signers, [qr_key])
+        for city_code in CITIES:
+            for role in (accounts.Role.OPERATOR, accounts.Role.REVIEWER):
+                await accounts.add(
+                    connection,
+                    actor,
+                    account_name=f"{role}-{city_code}",
+                    role=role,
+                    city_code=city_code,
+                    secret=SECRET,
+                )
+            await facts.record(connection, actor, _filing(city_code))
+        await facts.record(
+            connection,
+            actor,
+            institutions.Institution(
+                uscc=invented.INSTITUTION, institution_name="示例职业培训学校", valid_from=_LONG_AGO
+            ),
+        )
+    await connection.close()
+
+
+def _filing(city_code: str) -> institutions.Filing:
+    return institutions.Filing(
+        uscc=invented.INSTITUTION,
+        authority_code=city_code,
+        kind=ProjectKind.DAILY,
+        project_names=[DAILY],
+        valid_from=_LONG_AGO,
+        valid_until=datetime.date(2030, 12, 31),
+        document_number=f"备案{city_code}",
+    )
