@@ -96,6 +96,24 @@ def sign(statement: Statement, private_key: ec.EllipticCurvePrivateKey, kid: byt
     return _dump([protected, {}, payload, signature])
 
 
+def longest(issuer: str, name_bytes: int, project_bytes: int) -> bytes:
+    """Return as many bytes as the longest statement with texts of these lengths in UTF-8 has."""
+    statement = Statement(
+        issuer=issuer,
+        issued_at=datetime.datetime.fromtimestamp(2**32 - 1, datetime.UTC),
+        number="9" * 20,
+        name="x" * name_bytes,
+        project="x" * project_bytes,
+        exam_on=datetime.date.fromordinal(_EPOCH + 2**16),
+        version=999,
+        public_id="z" * 16,
+        status_index=2**32 - 1,
+        record_digest=bytes(16),
+    )
+    protected = _dump({ALGORITHM: ES256, KEY_ID: bytes(4)})
+    return b"\xff" * len(_dump([protected, {}, _dump(_claims(statement)), bytes(64)]))
+
+
 def verify(
     cose: bytes, keys: Mapping[bytes, PublishedKey], *, path_id: str | None = None
 ) -> Statement:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pdfs
 import pypdf
 import pytest
 from asn1crypto import keys as asn1_keys
@@ -26,6 +25,7 @@ from signing import examine, keys, metadata, seal
 from signing.errors import ExaminationFailed
 from signing.examine import Rule
 from signing.record import Record
+from tests import pdfs
 
 OTHER = msgspec.structs.replace(
     pdfs.RECORD, number="2651010001600002", name="阿依·木呷吉", project="四川泡菜制作", score="90"

@@ -25,6 +25,7 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 FOLDER, FONTS = TEMPLATES / "certificate" / "2026", TEMPLATES / "fonts"
 AT = datetime.datetime(2026, 6, 12, 8, 30, tzinfo=datetime.UTC)
 POINTS_PER_MM = 72 / 25.4
+KERNING_MM_MAX = 1.0  # an A reaches this far under a W at 20 pt
 ADDRESS = "https://example.test/v/0123456789abcdef#"
 MODULES = qr.matrix(ADDRESS, "1234567890" * 48)
 RECORD = Record(
@@ -92,6 +93,7 @@ class Box(NamedTuple):
 
 
 def boxes(pdf: bytes) -> list[Box]:
+    """Return a box for each character; the second half of a surrogate pair has the same edges."""
     with pypdfium2.PdfDocument(pdf) as document:
         text, height = document[0].get_textpage(), document[0].get_height()
         found = []
@@ -102,7 +104,7 @@ def boxes(pdf: bytes) -> list[Box]:
                 found.append(
                     Box(text.get_text_range(index, 1), *(e / POINTS_PER_MM for e in edges))
                 )
-        return found
+        return list({box[1:]: box for box in reversed(found)}.values())
 
 
 def assert_in_place(pdf: bytes) -> None:
@@ -114,10 +116,10 @@ def assert_in_place(pdf: bytes) -> None:
     free = [box for box in found if not box.on_seal()]
     for index, box in enumerate(free):
         for other in free[index + 1 :]:
-            if other.left > box.right - 0.5:
+            if other.left > box.right - KERNING_MM_MAX:
                 break
             height = min(box.bottom, other.bottom) - max(box.top, other.top)
-            assert height < 0.5 or other.right - other.left < 0.5, (box, other)
+            assert height < 0.5 or other.right - other.left < KERNING_MM_MAX, (box, other)
 
 
 def test_equal_arguments_give_equal_bytes_in_a_warm_edition(edition: render.Edition) -> None:
@@ -255,7 +257,7 @@ def test_extreme_records_are_complete_and_in_place(
     seal_name=st.text(st.sampled_from("成都市人力资源专用章"), min_size=8, max_size=30),
 )
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_record_stays_in_place(
     edition: render.Edition, name: str, project: str, authority: str, seal_name: str

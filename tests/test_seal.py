@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pdfs
 import pypdf
 import pytest
 from asn1crypto import cms, tsp
 from pypdf.generic import DictionaryObject
 
 from signing import errors, examine, keys, seal
+from tests import pdfs
 
 
 @pytest.fixture(scope="module")

@@ -201,6 +201,7 @@ def test_a_header_holds_the_algorithm_and_the_key_and_no_more(protected: bytes) 
         bytes.fromhex("d81c81d81d00"),
         b"",
     ],
+    ids=lambda cose: f"{len(cose)} bytes",
 )
 def test_an_unexpected_claim_type_or_shape_is_malformed_even_when_signed(cose: bytes) -> None:
     assert reason_of(cose) is Reason.MALFORMED

@@ -74,7 +74,13 @@ class World(msgspec.Struct, frozen=True):
         )
         async with self.desk(f"operator-{city_code}") as desk, desk.acting():
             return await batches.import_rows(
-                desk.connection, desk.actor, wiring.vault(self.settings), upload, rows, []
+                desk.connection,
+                desk.actor,
+                wiring.vault(self.settings),
+                upload,
+                rows,
+                [],
+                host=self.settings.host,
             )
 
     async def submit(self, city_code: str, batch_id: int) -> None:

@@ -11,8 +11,9 @@ Source: 川人社职鉴〔2025〕35号, 三 and 六(二).
 import datetime
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -41,7 +42,8 @@ from service.registry.accounts import Actor
 from service.registry.facts import Fact
 from service.registry.journal import Act
 from service.registry.vault import Vault
-from signing import token
+from signing import qr, token
+from signing.errors import StatementTooLong
 
 _sql = statements.beside(__file__)
 
@@ -201,10 +203,13 @@ async def import_rows(
     upload: Upload,
     rows: Sequence[Row],
     errors: Sequence[Finding],
+    *,
+    host: str,
 ) -> int:
     """Keep a judged workbook as a draft batch and return its id; all rows or none.
 
-    `errors` are what judging the rows found; persons who are certified already are added to them.
+    `errors` are what judging the rows found; persons who are certified already are added to them,
+    and texts that the QR code, which names `host`, cannot hold.
 
     Raises:
         FileImportedAlready: the same file is a batch of this city already.
@@ -217,7 +222,7 @@ async def import_rows(
     if known is not None:
         raise FileImportedAlready(batch_id=known)
     keys = [vault.person_key(row.id_kind, row.id_number) for row in rows]
-    errors = [*errors, *await _certified(connection, rows, keys)]
+    errors = [*errors, *_too_long(rows, host), *await _certified(connection, rows, keys)]
     if errors:
         raise RowsRefused(tuple(errors), count=len(errors))
     batch_id = await _add_batch(
@@ -375,6 +380,28 @@ async def _locked_submitted(connection: Connection, batch_id: int) -> _Locked:
     if batch.state is not BatchState.SUBMITTED:
         raise BatchNotSubmitted(batch_id=batch_id, state=batch.state.value)
     return batch
+
+
+def _too_long(rows: Sequence[Row], host: str) -> Iterator[Finding]:
+    for row in rows:
+        if row.passed and not _qr_holds(host, len(row.name.encode()), len(row.project.encode())):
+            yield Finding(
+                code="QrCannotHold",
+                zh="姓名与项目名称合计过长，二维码无法容纳。请与省中心商定简称。",
+                en="Name and project are too long together for the QR code; agree on a short form.",
+                row=row.row_number,
+                column="姓名",
+            )
+
+
+@cache
+def _qr_holds(host: str, name_bytes: int, project_bytes: int) -> bool:
+    statement = token.longest(host, name_bytes, project_bytes)
+    try:
+        qr.matrix(*token.to_text(host, "0" * 16, statement))
+    except StatementTooLong:
+        return False
+    return True
 
 
 async def _certified(

@@ -4,13 +4,15 @@ Facts come from the database, one record for each sitting (场次: one project o
 judging is pure. All findings of a batch are reported together, each with a stable code. A gate
 whose own ground is missing is not judged twice: without a filing nobody asks where it was made.
 
-Source: 川人社职鉴〔2025〕35号, as cited in the table.
+Source: 川人社职鉴〔2025〕35号; each gate's sentence, in `gates.toml`, cites its article.
 """
 
 import datetime
+import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -41,56 +43,7 @@ class Gate(StrEnum):
     PAPERS_LATE = "gate-12-papers-late"
 
 
-_SENTENCES = {
-    Gate.PROJECT_NOT_OPEN: (
-        "考核当日，项目不在目录内或已停止（一（二）4）。请核对项目名称，或先登记项目。",
-        "The project was not open on the exam date; check its name or record the project.",
-    ),
-    Gate.OUTSIDE_SESSION: (
-        "考核日期不在计划表、统考公告或已登记的例外之内（二，附件2）。请核对日期，或登记例外文号。",
-        "The exam date lies in no session, announcement or recorded exception.",
-    ),
-    Gate.FILING_ABSENT: (
-        "机构当日没有该项目、该方式的有效备案（一（三））。请核对备案。",
-        "The institution had no valid filing for this project and mode on that date.",
-    ),
-    Gate.CROSS_FILING_ABSENT: (
-        "机构备案地不是考核地，且未向考核地备案（六（二））。请登记跨地区备案。",
-        "The institution is filed elsewhere and has not filed with the exam city.",
-    ),
-    Gate.PUBLICITY_NOT_ENDED: (
-        "成绩公示未登记、天数不足或尚未结束（三）。请登记公示，待其结束后再审。",
-        "Publicity is not recorded, too short, or has not ended yet.",
-    ),
-    Gate.ROW_INVALID: (
-        "该行数据无效（{reason}）。请退回，更正后重新导入。",
-        "The row is not valid ({reason}); return the batch and import it mended.",
-    ),
-    Gate.BELOW_PASS_MARK: (
-        "标为“合格”而总成绩低于合格线。请核对成绩或考核结果。",
-        "Marked 合格 with a total below the pass mark.",
-    ),
-    Gate.ALREADY_CERTIFIED: (
-        "此人已持有该项目的有效证书 {reason}。请删去该行或核对身份。",
-        "This person already holds a valid certificate for the project: {reason}.",
-    ),
-    Gate.SAME_PERSON: (
-        "提交人与复核人须为两人（三）。请由另一人复核。",
-        "The reviewer must not be the person who submitted.",
-    ),
-    Gate.COMMITMENT_ABSENT: (
-        "“双承诺制”的承诺不全（三）：缺 {reason}。请登记。",
-        "A commitment to truth is missing: {reason}.",
-    ),
-    Gate.PLAN_NOT_REPORTED: (
-        "机构备案在外地，考核开始前未向考核地报送计划（六（二））。请登记报送的计划。",
-        "The institution is filed elsewhere and did not report the plan to the exam city in time.",
-    ),
-    Gate.PAPERS_LATE: (
-        "纸质资料未在截止日期前提交（附件2备注1）。请登记收到日期，或登记例外。",
-        "The papers were not in by the deadline, and no exception says why.",
-    ),
-}
+_SENTENCES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 _EXAM_DAYS_MAX = 7  # annex 2, note 2: an exam ends within 7 days of its planned first day
 
@@ -262,5 +215,5 @@ def _finding(
     value: str | None = None,
     reason: str = "",
 ) -> Finding:
-    zh, en = (sentence.format(reason=reason) for sentence in _SENTENCES[gate])
-    return Finding(code=gate.value, zh=zh, en=en, row=row, rows=rows, value=value)
+    said = {key: words.format(reason=reason) for key, words in _SENTENCES[gate].items()}
+    return Finding(code=gate.value, **said, row=row, rows=rows, value=value)
