@@ -1,0 +1,1 @@
+"""The microservice: wings of rooms, lowest first: ground, registry, issuing, checking, web."""

@@ -373,7 +373,13 @@ async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) ->
         )
         async with desk.acting():
             batch_id = await batches.import_rows(
-                desk.connection, desk.actor, vault, upload, read_rows, faults, host=settings.host
+                desk.connection,
+                desk.actor,
+                vault,
+                upload,
+                rows=read_rows,
+                errors=faults,
+                host=settings.host,
             )
         done(3)
     terminal.say(f"批次 batch {batch_id}：{len(read_rows)} 行 rows")

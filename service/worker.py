@@ -1,4 +1,4 @@
-"""The worker: takes certificates from the queue to sealed and issued, in as many processes as cores.
+"""The worker: takes certificates from the queue to issued, in as many processes as cores.
 
 Each process is whole in itself: it loads the keys once, has its own connection and claims its own
 groups, so any of them may be killed at any moment. A lost database or store is said once, waited

@@ -63,12 +63,14 @@ class World(msgspec.Struct, frozen=True):
                 async with desk.acting():
                     await facts.record(desk.connection, desk.actor, fact)
 
-    async def import_rows(self, city_code: str, rows: Sequence[Row]) -> int:
+    async def import_rows(
+        self, city_code: str, rows: Sequence[Row], *, uscc: str = invented.INSTITUTION
+    ) -> int:
         """Import rows as a draft batch of the city."""
         content = msgspec.json.encode(rows)
         upload = batches.Upload(
             city_code=city_code,
-            uscc=invented.INSTITUTION,
+            uscc=uscc,
             file_name="results.xlsx",
             file_sha256=hashlib.sha256(content).digest(),
         )
@@ -78,8 +80,8 @@ class World(msgspec.Struct, frozen=True):
                 desk.actor,
                 wiring.vault(self.settings),
                 upload,
-                rows,
-                [],
+                rows=rows,
+                errors=[],
                 host=self.settings.host,
             )
 
@@ -88,19 +90,32 @@ class World(msgspec.Struct, frozen=True):
         async with self.desk(f"operator-{city_code}") as desk, desk.acting():
             await batches.submit(desk.connection, desk.actor, batch_id)
 
-    async def approve(self, city_code: str, batch_id: int, *, by: str | None = None) -> Approval:
+    async def approve(
+        self,
+        city_code: str,
+        batch_id: int,
+        *,
+        by: str | None = None,
+        now: datetime.datetime = NOW,
+    ) -> Approval:
         """Approve a batch as the city's reviewer, on 2026-06-12."""
         async with self.desk(by or f"reviewer-{city_code}") as desk, desk.acting():
-            return await batches.approve(
-                desk.connection,
-                desk.actor,
-                batch_id,
-                vault=wiring.vault(self.settings),
-                rules=wiring.rules(self.settings),
-                drawable=wiring.drawable_characters(),
-                issuance=wiring.issuance(self.settings),
-                now=NOW,
-            )
+            return await self.approve_at(desk, batch_id, now=now)
+
+    async def approve_at(
+        self, desk: Desk, batch_id: int, *, now: datetime.datetime = NOW
+    ) -> Approval:
+        """Approve a batch inside the act that a desk has begun."""
+        return await batches.approve(
+            desk.connection,
+            desk.actor,
+            batch_id,
+            vault=wiring.vault(self.settings),
+            rules=wiring.rules(self.settings),
+            drawable=wiring.drawable_characters(),
+            issuance=wiring.issuance(self.settings),
+            now=now,
+        )
 
     async def approved(
         self, city_code: str = CHENGDU, count: int = 3, *, serial: int = 0, project: str = DAILY

@@ -1,9 +1,9 @@
 """Verification: one decision for every door.
 
 A door (scanned ID, number and name, QR text, PDF file) only gathers what it can establish, as a
-`Presented`; `decide` alone says what that means. A verdict is never a bool: it has a status, a stable
-reason and the numbered steps, each passed, failed or not checked. A bad standing in the register
-beats everything else. Only those who show more than an ID or a number learn the holder's name.
+`Presented`; `decide` alone says what that means. A verdict is never a bool: it has a status, a
+stable reason and the numbered steps, each passed, failed or not checked. A bad standing in the
+register beats everything else. Only those who show more than an ID or a number learn the holder's name.
 
 Steps: (1) the file is, byte for byte, one that was issued; (2) it is whole; (3) its seal is pinned;
 (4) the seal is intact; (5) the QR statement is genuine; (6) the certificate is in the register;
@@ -107,8 +107,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class Presented(msgspec.Struct, frozen=True, kw_only=True):
     """What a door could establish, and nothing that it concluded.
 
-    `file` is None where no file was shown, True for a byte-identical one, "limit" for one that could
-    not be read within its limits. `statement` is the reason where it was refused.
+    `file` is None where no file was shown, True for a byte-identical one, "limit" for one that
+    could not be read within its limits. `statement` is the reason where it was refused.
     """
 
     entry: Entry | None = None
@@ -170,7 +170,7 @@ async def by_text(connection: Connection, text: str, now: datetime.datetime) -> 
 async def by_file(
     connection: Connection, jail_: Jail, pdf: bytes, now: datetime.datetime
 ) -> Verdict:
-    """Answer a PDF file: against the register first, and only then by looking inside, in the jail."""
+    """Answer a PDF file: against the register first, only then by a look inside, in the jail."""
     entry = await _by_file(connection, pdf_sha256=hashlib.sha256(pdf).digest())
     if entry is not None:
         return decide(Presented(entry=entry, file=True), now)
@@ -285,7 +285,7 @@ def _judge_entry(presented: Presented) -> dict[str, Outcome]:
     return judged
 
 
-def _outcome(holds: bool) -> Outcome:  # noqa: FBT001 - a fact becomes its outcome
+def _outcome(holds: bool) -> Outcome:
     return Outcome.PASS if holds else Outcome.FAIL
 
 

@@ -1,0 +1,1 @@
+"""The ground: settings, database, statements, jail, store; knows nothing of certificates."""

@@ -1,7 +1,7 @@
 """What Qianfa refuses: one class per fact, named as the fact.
 
 A refusal's docstring is its message: the first line in Chinese, the second in English. Its code is
-its class name and never changes. Anything that is not a `Refusal` is a fault of ours, not an answer.
+its class name and never changes. What is not a `Refusal` is a fault of ours, not an answer.
 """
 
 from typing import ClassVar
@@ -47,8 +47,8 @@ class Refusal(Exception):
 
 
 class SettingUnknown(Refusal):
-    """没有名为 {name} 的设置；请查 README 的设置表。
-    There is no setting {name}; see the table of settings in the README.
+    """没有名为 {name} 的设置；请看 qianfa settings。
+    There is no setting {name}; see qianfa settings.
     """
 
 
@@ -189,8 +189,8 @@ class CounterUsed(Refusal):
 
 
 class NumbersExhausted(Refusal):
-    """{city_code} {year} 年编号不足，尚缺 {missing} 个；请以文号启用下一个机构序号（qianfa record body）。
-    City {city_code} lacks {missing} numbers for {year}; open the next body serial (qianfa record body).
+    """{city_code} {year} 年编号不足，尚缺 {missing} 个；请以文号启用下一机构序号。
+    City {city_code} lacks {missing} numbers for {year}: qianfa record body opens the next.
     """
 
 

@@ -6,7 +6,7 @@ A value that cannot be meant stops the start with one sentence that names the se
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 
@@ -15,39 +15,55 @@ from service.ground.errors import SettingRefused, SettingUnknown
 _PREFIX = "QIANFA_"
 
 
+def _told(description: str, **bounds: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=description, **bounds)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of one process. The environment name is `QIANFA_` and the field in capitals."""
 
-    var: Path = Path("var")
-    """Folder of everything made at run time: database, keys, sealed files."""
-    database_url: str = ""
-    """PostgreSQL 16 or newer, `postgresql://…`; empty: an embedded server under `var`."""
-    keys: str = ""
-    """Folder of mounted keys; empty: `keys` under `var`, where development keys are made."""
-    store: str = ""
-    """Folder or `s3://bucket/prefix` of the sealed files; empty: `objects` under `var`."""
-    host: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]{1,60}(:\d{1,5})?$")] = "localhost:8443"
-    """Host that the QR code names and that answers `https://HOST/v/ID`."""
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
-    """Port on which `qianfa serve` listens, on the loopback address only."""
-    actor: str = ""
-    """Account under whose name commands act, when `--as` is not given."""
-    secret: str = ""
-    """Secret of that account, when `--secret-file` is not given and nobody is there to type it."""
-    edition: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z-]{1,20}$")] = "2026"
-    """Edition of the certificate for newly approved batches."""
-    licence_type: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Z]{21}$")] = "DEV000000000000000001"
-    """E-licence type code of 专项职业能力证书 (GB/T 36904). Not public: assumed, for development."""
-    publicity_days_min: Annotated[int, msgspec.Meta(ge=1, le=60)] = 5
-    """Shortest publicity period (成绩公示), in days. Assumed: the notice names no number."""
-    pass_mark: Annotated[int, msgspec.Meta(ge=1, le=100)] = 60
-    """Lowest total score that may be marked 合格. Assumed: the notice names no number."""
-    full_examination_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 1.0
-    """Share of each batch, beside its first and last, that is validated in full and scanned."""
-    takeover_seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 60.0
-    """How long a claim stands before another worker may take it over."""
-    processes: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
-    """Worker processes of one issue; 0: one for each core."""
+    var: Annotated[Path, _told("运行数据的文件夹 / folder of everything made at run time")] = Path(
+        "var"
+    )
+    database_url: Annotated[
+        str, _told("PostgreSQL 16+ 地址；空为内置 / address; empty: an embedded server under var")
+    ] = ""
+    keys: Annotated[str, _told("密钥文件夹；空为 var/keys / folder of mounted keys")] = ""
+    store: Annotated[
+        str,
+        _told("证书文件存储：文件夹或 s3://；空为 var/objects / folder or s3:// of sealed files"),
+    ] = ""
+    host: Annotated[
+        str,
+        _told("二维码中的查验域名 / host in QR codes", pattern=r"^[a-z0-9.-]{1,60}(:\d{1,5})?$"),
+    ] = "localhost:8443"
+    port: Annotated[
+        int, _told("serve 在本机监听的端口 / loopback port of `qianfa serve`", ge=1, le=65535)
+    ] = 8080
+    actor: Annotated[str, _told("默认账户 / account when --as is not given")] = ""
+    secret: Annotated[str, _told("该账户的口令 / its secret, without --secret-file")] = ""
+    edition: Annotated[
+        str, _told("新证书的版式 / edition of new certificates", pattern=r"^[0-9a-z-]{1,20}$")
+    ] = "2026"
+    licence_type: Annotated[
+        str,
+        _told("电子证照类型代码（假定值） / e-licence type, assumed", pattern=r"^[0-9A-Z]{21}$"),
+    ] = "DEV000000000000000001"
+    publicity_days_min: Annotated[
+        int, _told("公示最少天数（假定值） / shortest publicity, days, assumed", ge=1, le=60)
+    ] = 5
+    pass_mark: Annotated[
+        int, _told("合格线（假定值） / lowest passing score, assumed", ge=1, le=100)
+    ] = 60
+    full_examination_percent: Annotated[
+        float, _told("每批全面检验比例，首末必检 / share examined in full, percent", ge=0, le=100)
+    ] = 1.0
+    takeover_seconds: Annotated[
+        float, _told("签章进程失联多久后接管 / a dead worker's claims stand for", gt=0, le=86400)
+    ] = 60.0
+    processes: Annotated[
+        int, _told("签章进程数；0 为每核一个 / worker processes; 0: one a core", ge=0, le=256)
+    ] = 0
 
     @property
     def keys_folder(self) -> Path:
@@ -72,15 +88,28 @@ def read(environment: Mapping[str, str]) -> Settings:
         for name, value in environment.items()
         if name.startswith(_PREFIX)
     }
-    for name in given:
+    for name, value in given.items():
         if name not in Settings.__struct_fields__:
             raise SettingUnknown(name=_PREFIX + name.upper())
         try:
-            msgspec.convert({name: given[name]}, Settings, strict=False, dec_hook=_path)
+            msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
             reason = str(error).partition(" - at ")[0]
             raise SettingRefused(name=_PREFIX + name.upper(), reason=reason) from None
     return msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+
+
+def described() -> list[tuple[str, str, str]]:
+    """List every setting: its name, its default and what it is for."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return [
+        (
+            _PREFIX + field.name.upper(),
+            str(field.default),
+            hints[field.name].__metadata__[0].description,
+        )
+        for field in msgspec.structs.fields(Settings)
+    ]
 
 
 def templates_folder() -> Path:

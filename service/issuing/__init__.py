@@ -1,0 +1,1 @@
+"""Issuing: from reviewed results to numbered, sealed certificates."""

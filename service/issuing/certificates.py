@@ -141,7 +141,9 @@ async def void(connection: Connection, actor: Actor, number: str, reason: str) -
     else:
         await _void(connection, **asked)
         act = Act.NUMBER_VOID
-    await accounts.write(connection, actor, act, number, {"reason": reason}, standing.city_code)
+    await accounts.write(
+        connection, actor, act, number, {"reason": reason}, city_code=standing.city_code
+    )
     return act is Act.NUMBER_VOID
 
 

@@ -1,9 +1,10 @@
 """Issuance: the worker's protocol, from a numbered certificate to durable, examined, sealed bytes.
 
-claim → promise → make → store → issue. The numbered rows are the queue. Before anything is made, the
-claim writes down all that the bytes depend on (status index, time, keys), so that making again after
-a crash gives the same SHA-256 and no number ever has two sealed files. Nothing is called issued
-before its bytes are durable. What cannot be made is parked with its cause; its batch goes on.
+claim → promise → make → store → issue. The numbered rows are the queue. Before anything is made,
+the claim writes down all that the bytes depend on (status index, time, keys), so that making again
+after a crash gives the same SHA-256 and no number ever has two sealed files. Nothing is called
+issued before its bytes are durable. What cannot be made is parked with its cause; its batch goes
+on.
 """
 
 import asyncio

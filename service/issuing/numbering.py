@@ -3,7 +3,7 @@
 A range is taken under the lock of the city's own counters, inside the transaction that archives
 its certificates, so that counters have no gaps and two cities never wait for each other. A number
 keeps the scheme that it was made with. Exhaustion is a refusal; the next body serial is used only
-when it has been opened with a document.
+once it was opened with a document.
 
 Source: no rule for 专项职业能力 is public; the default scheme follows the 16 digits of 职业资格 [S].
 """

@@ -1,0 +1,1 @@
+"""The registry: who acts, what they did, and what the gates read."""

@@ -164,6 +164,7 @@ async def write(
     act: Act,
     subject: str,
     detail: object,
+    *,
     city_code: str | None = None,
 ) -> None:
     """Write an actor's act into the journal of the city that it concerns, the actor's by default.

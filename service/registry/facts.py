@@ -47,4 +47,4 @@ async def record(connection: Connection, actor: Actor, fact: Fact) -> None:
         key: value.hex() if isinstance(value, bytes) else value for key, value in fields.items()
     }
     subject = str(next(iter(fields.values())))
-    await accounts.write(connection, actor, fact.act, subject, detail, city_code)
+    await accounts.write(connection, actor, fact.act, subject, detail, city_code=city_code)

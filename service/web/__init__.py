@@ -1,0 +1,1 @@
+"""The web: verdicts over HTTP."""

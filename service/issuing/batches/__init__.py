@@ -201,9 +201,9 @@ async def import_rows(
     actor: Actor,
     vault: Vault,
     upload: Upload,
+    *,
     rows: Sequence[Row],
     errors: Sequence[Finding],
-    *,
     host: str,
 ) -> int:
     """Keep a judged workbook as a draft batch and return its id; all rows or none.
@@ -248,7 +248,7 @@ async def import_rows(
         "rows": len(rows),
     }
     await accounts.write(
-        connection, actor, Act.BATCH_IMPORT, str(batch_id), detail, upload.city_code
+        connection, actor, Act.BATCH_IMPORT, str(batch_id), detail, city_code=upload.city_code
     )
     return batch_id
 
@@ -280,7 +280,9 @@ async def submit(connection: Connection, actor: Actor, batch_id: int) -> None:
     if batch.state not in (BatchState.DRAFT, BatchState.RETURNED):
         raise BatchNotOpen(fact=batch.state)
     await _submit(connection, batch_id=batch_id, account_name=actor.account_name)
-    await accounts.write(connection, actor, Act.BATCH_SUBMIT, str(batch_id), {}, batch.city_code)
+    await accounts.write(
+        connection, actor, Act.BATCH_SUBMIT, str(batch_id), {}, city_code=batch.city_code
+    )
 
 
 async def return_(connection: Connection, actor: Actor, batch_id: int, reason: str) -> None:
@@ -293,7 +295,7 @@ async def return_(connection: Connection, actor: Actor, batch_id: int, reason: s
     await _return(connection, batch_id=batch_id, reason=reason)
     detail = {"reason": reason}
     await accounts.write(
-        connection, actor, Act.BATCH_RETURN, str(batch_id), detail, batch.city_code
+        connection, actor, Act.BATCH_RETURN, str(batch_id), detail, city_code=batch.city_code
     )
 
 
@@ -354,7 +356,7 @@ async def approve(
     )
     detail = {"ranges": taken.ranges, "scheme": taken.scheme_version, "count": len(candidates)}
     await accounts.write(
-        connection, actor, Act.BATCH_APPROVE, str(batch_id), detail, batch.city_code
+        connection, actor, Act.BATCH_APPROVE, str(batch_id), detail, city_code=batch.city_code
     )
     return Approval(batch_id, archived_on, taken.numbers)
 

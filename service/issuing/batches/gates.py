@@ -35,7 +35,7 @@ class Gate(StrEnum):
     CROSS_FILING_ABSENT = "gate-04-cross-filing-absent"
     PUBLICITY_NOT_ENDED = "gate-05-publicity-not-ended"
     ROW_INVALID = "gate-06-row-invalid"
-    BELOW_PASS_MARK = "gate-07-below-pass-mark"
+    BELOW_PASS_MARK = "gate-07-below-pass-mark"  # noqa: S105 - a code
     ALREADY_CERTIFIED = "gate-08-already-certified"
     SAME_PERSON = "gate-09-same-person"
     COMMITMENT_ABSENT = "gate-10-commitment-absent"
