@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from pathlib import Path
 from service.ground.errors import EmbeddedServerFailed
 
 _USER = "qianfa"
+_PID_LINE, _PORT_LINE = 0, 3  # of postmaster.pid
 _OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200"
-_START_ATTEMPTS = 5  # another program may take the free port between the look and the start
+_START_ATTEMPTS = 8  # a killed server's children may linger; a free port may be taken by others
+_RETRY_SECONDS = 0.25
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def running(folder: Path) -> Iterator[str]:
             yield address
         finally:
             fcntl.flock(starting, fcntl.LOCK_EX)
-            if _is_last(use):
+            if _is_last(use) and _runs(folder / "data"):
                 _program("pg_ctl", "stop", "-D", folder / "data", "-m", "fast", "-w")
 
 
@@ -56,22 +59,44 @@ def _is_last(use: object) -> bool:
 
 
 def _start(data: Path) -> str:
-    """Make the cluster if there is none, start it if it does not run, return its address."""
+    """Make the cluster if there is none, start it if it does not run, return its address.
+
+    A server that was killed comes back at the same port, where those who lost it look for it.
+    """
     password_file = data.with_name("password")
     if not (data / "PG_VERSION").exists():
         _create(data, password_file)
-    if _program("pg_ctl", "status", "-D", data, check=False).returncode != 0:
+    if not _runs(data):
+        last_port = _noted(data, _PORT_LINE) or _free_port()
+        (data / "postmaster.pid").unlink(missing_ok=True)
         for attempt in range(_START_ATTEMPTS):
-            options = f"{_OPTIONS} -p {_free_port()}"
-            log = data / "server.log"
+            port = last_port if attempt < _START_ATTEMPTS / 2 else _free_port()
             started = _program(
-                "pg_ctl", "start", "-w", "-D", data, "-l", log, "-o", options,
-                check=attempt == _START_ATTEMPTS - 1,
+                "pg_ctl", "start", "-w", "-D", data, "-l", data / "server.log",
+                "-o", f"{_OPTIONS} -p {port}", check=attempt == _START_ATTEMPTS - 1,
             )  # fmt: skip
             if started.returncode == 0:
                 break
-    port = int((data / "postmaster.pid").read_text().splitlines()[3])
+            time.sleep(_RETRY_SECONDS)
+    port = _noted(data, _PORT_LINE)
     return f"postgresql://{_USER}:{password_file.read_text()}@127.0.0.1:{port}/postgres"
+
+
+def _runs(data: Path) -> bool:
+    """Look whether the server is alive: neither killed nor its process number taken by another."""
+    try:
+        command = Path(f"/proc/{_noted(data, _PID_LINE)}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return os.fsencode(data) in command  # a dead process that nobody has buried has none
+
+
+def _noted(data: Path, line: int) -> int:
+    """Read what the server last started notes of itself; 0 where it was stopped in order."""
+    try:
+        return int((data / "postmaster.pid").read_text().splitlines()[line])
+    except FileNotFoundError:
+        return 0
 
 
 def _create(data: Path, password_file: Path) -> None:
@@ -151,13 +176,17 @@ def _unprivileged() -> tuple[int, int]:
 
 
 def _as_unprivileged() -> list[str]:
-    """Give the words before a command that make root somebody else, who may pass closed folders."""
+    """Give the words before a command that make root somebody else, who may pass closed folders.
+
+    PostgreSQL asks with access(2), which forgets capabilities unless `no_setuid_fixup` is set.
+    """
     if os.geteuid() != 0:
         return []
     user, group = _unprivileged()
     bounds = Path("/proc/self/status").read_text().partition("CapBnd:")[2].split()[0]
     may = "dac_read_search" if int(bounds, 16) >> 2 & 1 else "dac_override"
     return [
-        "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs",
+        "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups",
+        "--no-new-privs", "--securebits=+no_setuid_fixup", f"--bounding-set=-all,+{may}",
         f"--inh-caps=-all,+{may}", f"--ambient-caps=+{may}",
     ]  # fmt: skip
