@@ -10,8 +10,11 @@ import datetime
 import enum
 import functools
 import hashlib
+import io
 import os
 import secrets
+import signal
+import socket
 import sys
 import typing
 from collections.abc import Awaitable, Callable
@@ -42,7 +45,6 @@ from signing.errors import SigningError
 
 _READ_JOB = "service.issuing.batches.workbook:read"
 _WORKBOOK_BYTES_MAX = 20 << 20
-_PDF_BYTES_MAX = 10 << 20
 _NUMBER_LENGTH_MAX = 20
 _USAGE, _DATA, _TRY_LATER, _NOT_ALLOWED, _SET_UP = 64, 65, 75, 77, 78
 _EXIT_CODES = {
@@ -53,6 +55,7 @@ _EXIT_CODES = {
     errors.SettingUnknown: _SET_UP,
     errors.KeysAbsent: _SET_UP,
     errors.DatabaseNotReady: _SET_UP,
+    errors.EmbeddedServerFailed: _SET_UP,
     errors.ConfirmationAbsent: _USAGE,
 }
 _FACTS: dict[str, type[Fact]] = {
@@ -73,21 +76,22 @@ _FACTS: dict[str, type[Fact]] = {
     "commitment": batches.Commitment,
     "evidence": batches.Evidence,
 }
-_batch_argument = click.argument("batch_id", type=click.IntRange(min=1), metavar="批次号")
+_batch_argument = click.argument(
+    "batch_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="批次号"
+)
 
 
 @click.group(
-    epilog="退出码 exit codes: 0 完成 done, 真实有效 valid · 1 不真实或无效 not valid · "
-    "2 无法判断 cannot tell · 64 用法 usage · 65 数据不符 refused · 75 请稍后再试 try later · "
-    "77 无权 not allowed · 78 设置 set-up"
+    context_settings={"max_content_width": 100},
+    epilog="\b\n退出码 exit codes:\n"
+    "0 完成 done, 真实有效 valid · 1 不真实或无效 not valid · 2 无法判断 cannot tell\n"
+    "64 用法 usage · 65 数据不符 refused · 75 请稍后再试 try later\n"
+    "77 无权 not allowed · 78 设置 set-up",
 )
 @click.version_option(package_name="qianfa")
 @click.pass_context
 def qianfa(context: click.Context) -> None:
-    """签发：专项职业能力证书的编号、签章与核验。
-
-    Numbers, seals and verifies certificates of vocational capability.
-    """
+    """签发：专项职业能力证书的编号、签章与核验 / Numbers, seals and verifies certificates."""
     context.obj = settings_room.read(os.environ)
 
 
@@ -95,7 +99,7 @@ def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable
     """Make a command body of an act at a desk: prove the account, confirm, then run it."""
 
     def decorate(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-        @click.option("--as", "account", metavar="账户", help="账户 / account [QIANFA_ACTOR]")
+        @click.option("--as", "account", metavar="ACCOUNT", help="账户 / account [QIANFA_ACTOR]")
         @click.option(
             "--secret-file",
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -107,11 +111,11 @@ def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable
             settings: Settings = context.obj
             if changes:
                 _confirm(context, given.pop("yes"), given)
-            account = account or settings.actor or click.prompt("账户 account", err=True)
+            account = account or settings.actor or _ask("账户 account", "--as")
             if secret_file:
-                secret = secret_file.read_text("utf-8").strip()
+                secret = secret_file.read_text("utf-8", "replace").strip()
             else:
-                secret = settings.secret or click.prompt("口令 secret", hide_input=True, err=True)
+                secret = settings.secret or _ask("口令 secret", "--secret-file", hide_input=True)
 
             async def run(address: str) -> None:
                 async with wiring.desk(address, account, secret) as desk:
@@ -126,16 +130,22 @@ def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable
     return decorate
 
 
-def _confirm(context: click.Context, yes: bool, given: dict[str, Any]) -> None:  # noqa: FBT001 - a flag
+def _confirm(context: click.Context, yes: bool, given: dict[str, Any]) -> None:
     """Say what will change, and ask whoever is there to be asked."""
     what = (context.command.help or "").splitlines()[0]
     words = [f"{name}={_shown(value)}" for name, value in given.items() if value]
-    terminal.err.print(f"→ {what}  {' '.join(words)}", markup=False, soft_wrap=True)
+    terminal.err.print(terminal.plain(f"→ {what}  {' '.join(words)}"), soft_wrap=True)
     if yes:
         return
     if not sys.stdin.isatty():
         raise errors.ConfirmationAbsent
     click.confirm("确定 proceed?", abort=True, err=True)
+
+
+def _ask(words: str, option: str, *, hide_input: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"须给出 {option} / {option} is needed")
+    return str(click.prompt(words, hide_input=hide_input, err=True))
 
 
 def _shown(value: object) -> str:
@@ -179,24 +189,24 @@ def init(settings: Settings, account: str, secret_file: Path | None) -> None:
     """
 
     async def run(address: str) -> None:
-        connection = await db.connect(address)
-        applied = await migrate.migrate(connection)
-        terminal.say(f"数据库 database: {', '.join(applied) or '已是最新 up to date'}")
-        if wiring.make_development_keys(settings, _now()):
-            terminal.say(f"开发密钥（样本）development keys: {settings.keys_folder}")
-        signers, qr_key = wiring.sealing_keys(settings, _now())
-        secret = secrets.token_urlsafe(18)
-        async with db.acting(connection, Role.CONSOLE, accounts.PROVINCE):
-            try:
-                actor = await accounts.found(connection, account_name=account, secret=secret)
-            except errors.FoundedAlready as known:
-                terminal.say(f"{known.zh} {known.en}")
-                return
-            rows_read = await catalogue.load(connection, actor)
-            await numbering.load(connection)
-            await public_keys.publish(connection, actor, signers, [qr_key])
-            if secret_file:
-                _write_secret(secret_file, secret)
+        async with wiring.connection(address, migrated=False) as connection:
+            applied = await migrate.migrate(connection)
+            terminal.say(f"数据库 database: {', '.join(applied) or '已是最新 up to date'}")
+            if wiring.make_development_keys(settings, _now()):
+                terminal.say(f"开发密钥（样本）development keys: {settings.keys_folder}")
+            signers, qr_key = wiring.sealing_keys(settings, _now())
+            secret = secrets.token_urlsafe(18)
+            async with db.acting(connection, Role.CONSOLE, accounts.PROVINCE):
+                try:
+                    actor = await accounts.found(connection, account_name=account, secret=secret)
+                except errors.FoundedAlready as known:
+                    terminal.say(f"{known.zh} {known.en}")
+                    return
+                rows_read = await catalogue.load(connection, actor)
+                await numbering.load(connection)
+                await public_keys.publish(connection, actor, signers, [qr_key])
+                if secret_file:
+                    _write_secret(secret_file, secret)
         kept = f"存于 {secret_file}" if secret_file else secret
         terminal.say(
             f"目录 reference rows: {rows_read}；账户 account {account}，口令 secret: {kept}"
@@ -212,7 +222,12 @@ def account() -> None:
 
 @account.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in accounts.Role]), required=True)
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in accounts.Role]),
+    required=True,
+    help="角色 / role",
+)
 @click.option("--city-code", required=True, help="行政区划代码 / GB/T 2260 code")
 @click.option(
     "--keep-secret-in", type=click.Path(path_type=Path), help="口令存于 / keep its secret in"
@@ -272,12 +287,8 @@ def _fact_command(name: str, kind: type[Fact]) -> click.Command:
 
     @act(changes=True)
     async def body(_: Settings, desk: Desk, **given: Any) -> None:
-        try:
-            fact = msgspec.convert(given, kind, strict=False, builtin_types=(bytes,))
-        except msgspec.ValidationError as error:
-            raise click.UsageError(str(error)) from None
         async with desk.acting():
-            await record(desk.connection, desk.actor, fact)
+            await record(desk.connection, desk.actor, kind(**given))
         terminal.say("已登记 recorded")
 
     options = [_option(field, hint) for field, hint in fields.items()]
@@ -288,19 +299,23 @@ def _fact_command(name: str, kind: type[Fact]) -> click.Command:
 
 
 def _option(field: str, hint: Any) -> Any:
-    """Make the option of one field: files for digests, JSON for lists of records."""
+    """Make the option of one field: files for digests, JSON for lists of records.
+
+    A value is judged by the field's own type, so that what is wrong names its option.
+    """
     plain, *metas = (
         (hint.__origin__, *hint.__metadata__) if hasattr(hint, "__metadata__") else (hint,)
     )
     described = next((meta.description for meta in metas if meta.description), None)
-    settings: dict[str, Any] = {"required": True, "help": described}
+    settings: dict[str, Any] = {
+        "required": True,
+        "help": described,
+        "callback": lambda _context, _option, given: _field(hint, given),
+    }
     if plain is bytes:
-        settings["callback"] = lambda _context, _option, path: _sha256(path)
         settings["type"] = click.Path(path_type=Path, exists=True, dir_okay=False)
     elif plain == list[str]:
         settings["multiple"] = True
-    elif typing.get_origin(plain) is list:
-        settings["callback"] = lambda _context, _option, text: _json(text)
     elif isinstance(plain, type) and issubclass(plain, enum.Enum):
         settings["type"] = click.Choice([member.value for member in plain])
     elif plain is datetime.date:
@@ -309,16 +324,16 @@ def _option(field: str, hint: Any) -> Any:
     return click.option(f"--{flag.replace('_', '-')}", field, **settings)
 
 
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def _json(text: str) -> Any:
+def _field(hint: Any, given: Any) -> Any:
     try:
-        return msgspec.json.decode(text)
+        if isinstance(given, Path):
+            with given.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        if isinstance(given, str) and given.startswith("["):
+            return msgspec.json.decode(given, type=hint)
+        return msgspec.convert(given, hint, strict=False)
     except msgspec.DecodeError as error:
-        raise click.BadParameter(str(error)) from None
+        raise click.BadParameter(f"不合要求 / {error}") from None
 
 
 for _name, _kind in _FACTS.items():
@@ -338,7 +353,10 @@ def write_template(settings: Settings, path: Path, city_code: str) -> None:
     async def run(address: str) -> None:
         async with wiring.connection(address) as connection:
             names = await catalogue.projects(connection, city_code, _today())
-        template.write(path, names, settings_room.templates_folder() / "sheets" / "guide.toml")
+        workbook_bytes = io.BytesIO()
+        guide = settings_room.templates_folder() / "sheets" / "guide.toml"
+        template.write(workbook_bytes, names, guide)
+        _write(path, workbook_bytes.getvalue())
         terminal.say(f"{path}（{len(names)} 个项目 projects）")
 
     _run(settings, run)
@@ -356,6 +374,8 @@ def batch() -> None:
 async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) -> None:
     """导入成绩表，一次列出全部错误 / Import a results workbook; lists every error at once."""
     content = _read(path, _WORKBOOK_BYTES_MAX)
+    if len(content) > _WORKBOOK_BYTES_MAX:
+        raise errors.FileTooLarge(limit=_WORKBOOK_BYTES_MAX)
     vault = wiring.vault(settings)
     with terminal.progress("读取 reading", 3) as done:
         async with Jail(_READ_JOB, concurrent=1) as cells:
@@ -481,6 +501,7 @@ async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
 async def batch_certificates(_: Settings, desk: Desk, batch_id: int) -> None:
     """列出批次的证书 / List the certificates of a batch, void numbers included."""
     async with desk.acting():
+        await batches.find(desk.connection, batch_id)
         found = await certificates.of_batch(desk.connection, batch_id)
     terminal.table(
         found,
@@ -501,16 +522,16 @@ async def batch_export(settings: Settings, desk: Desk, batch_id: int, folder: Pa
     """导出已签发的 PDF / Write the issued PDFs of a batch into a folder."""
     store = Objects.open(settings.store_address)
     async with desk.acting():
+        await batches.find(desk.connection, batch_id)
         found = await certificates.of_batch(desk.connection, batch_id)
         issued = [(one.number, one.pdf_sha256) for one in found if one.pdf_sha256]
         detail = {"count": len(issued)}
         await accounts.write(
             desk.connection, desk.actor, Act.CERTIFICATES_EXPORT, str(batch_id), detail
         )
-    folder.mkdir(parents=True, exist_ok=True)
     with terminal.progress("导出 exporting", len(issued)) as done:
         for count, (number, digest) in enumerate(issued, start=1):
-            (folder / f"{number}.pdf").write_bytes(await store.get(digest.hex()))
+            _write(folder / f"{number}.pdf", await store.get(digest.hex()))
             done(count)
     terminal.say(f"{len(issued)} 份 PDF → {folder}")
 
@@ -521,6 +542,7 @@ async def batch_export(settings: Settings, desk: Desk, batch_id: int, folder: Pa
 async def batch_retry(_: Settings, desk: Desk, batch_id: int) -> None:
     """重做搁置的证书，撤回未确认的作废 / Put parked certificates back into the queue."""
     async with desk.acting():
+        await batches.find(desk.connection, batch_id)
         numbers = await certificates.retry(desk.connection, desk.actor, batch_id)
     terminal.say(f"{len(numbers)} 个 {' '.join(numbers)}")
 
@@ -539,6 +561,11 @@ async def void(_: Settings, desk: Desk, number: str, reason: str) -> None:
 # Sealing, serving, verifying.
 
 
+def _require_workable(settings: Settings) -> None:
+    """Let what would keep every worker from starting be said once, before any of them."""
+    wiring.press(settings, _now())
+
+
 @qianfa.command("issue")
 @click.pass_obj
 def issue(settings: Settings) -> None:
@@ -546,13 +573,14 @@ def issue(settings: Settings) -> None:
 
     可随时中断，再次运行即继续 / May be interrupted at any time; run again to go on.
     """
+    _require_workable(settings)
 
     async def run(address: str) -> None:
         async with (
             wiring.connection(address) as connection,
             worker.processes(settings, address, until_empty=True) as ended,
         ):
-            before = await issuance.progress(connection)
+            before = now = await issuance.progress(connection)
             with terminal.progress("签章 sealing", before.numbered) as done:
                 while not ended.done():
                     await asyncio.wait([ended], timeout=0.3)
@@ -560,8 +588,10 @@ def issue(settings: Settings) -> None:
                     done(before.numbered - now.numbered)
         issued, parked = now.issued - before.issued, now.parked - before.parked
         terminal.say(f"签发 issued {issued}，搁置 parked {parked}，待办 left {now.numbered}")
-        if any(ended.result()):
-            raise errors.WorkerFailed(count=sum(map(bool, ended.result())))
+        reasons = [reason for reason in ended.result() if reason]
+        if reasons:
+            click.echo("\n".join(sorted(set(reasons))), err=True)
+            raise errors.WorkerFailed(count=len(reasons))
 
     _run(settings, run)
 
@@ -570,26 +600,30 @@ def issue(settings: Settings) -> None:
 @click.pass_obj
 def serve(settings: Settings) -> None:
     """启动查验服务与签章进程 / Serve public verification and keep sealing."""
+    _require_workable(settings)
 
     async def run(address: str) -> None:
         async with (
             wiring.connection(address),
             worker.processes(settings, address, until_empty=False),
+            await db.open_public_pool(address, size=16) as pool,
         ):
-            pool = await db.open_public_pool(address, size=16)
+            application = public.application(pool, settings_room.templates_folder() / "pages")
             config = uvicorn.Config(
-                public.application(pool, settings_room.templates_folder() / "pages"),
-                host="127.0.0.1",
-                port=settings.port,
-                access_log=False,
-                log_level="warning",
-                server_header=False,
+                application, access_log=False, log_level="warning", server_header=False
             )
-            terminal.say(f"http://127.0.0.1:{settings.port}/  (Ctrl-C)")
-            await uvicorn.Server(config).serve()
-            await pool.close()
+            terminal.say(f"http://127.0.0.1:{settings.port}/v/ID  (Ctrl-C)")
+            await uvicorn.Server(config).serve([listening])
 
-    _run(settings, run)
+    with _listening(settings.port) as listening:
+        _run(settings, run)
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise errors.SettingRefused(name="QIANFA_PORT", reason=error.strerror) from error
 
 
 @qianfa.command("verify")
@@ -597,20 +631,20 @@ def serve(settings: Settings) -> None:
 @click.option("--name", help="持证人姓名，与编号同时给出 / holder's full name, with a number")
 @click.pass_context
 def verify(context: click.Context, what: str, name: str | None) -> None:
-    """查验证书：PDF 文件、编号加姓名、二维码内容 / Verify a PDF, a number with name, a QR text."""
+    """查验证书：PDF、编号加姓名、二维码内容 / Verify a PDF, a number with name, a QR text."""
 
     async def run(address: str) -> None:
         async with wiring.connection(address) as connection, db.acting(connection, Role.PUBLIC):
             if name is not None:
                 answer = await verification.by_number(connection, what, name, _now())
-            elif Path(what).is_file():
+            elif os.path.exists(what):  # noqa: PTH110, ASYNC240 - for a Path a QR text is too long
+                content = _read(Path(what), verification.PDF_BYTES_MAX)
                 async with Jail(verification.EXAMINE_JOB, concurrent=1) as examiner:
-                    content = _read(Path(what), _PDF_BYTES_MAX)
                     answer = await verification.by_file(connection, examiner, content, _now())
             elif what.isdigit() and len(what) <= _NUMBER_LENGTH_MAX:
                 raise click.UsageError("编号须与 --name 同时给出 / a number needs --name")
             elif what.lower().endswith(".pdf"):
-                raise errors.FileUnreadable(path=what, reason="不存在 not found")
+                raise errors.FileUnusable(path=what, reason="不存在 not found")
             else:
                 answer = await verification.by_text(connection, what, _now())
         terminal.verdict(answer)
@@ -638,14 +672,23 @@ def check(context: click.Context) -> None:
 
 
 def _read(path: Path, size_max: int) -> bytes:
-    size = path.stat().st_size
-    if size > size_max:
-        raise errors.FileTooLarge(size=size, limit=size_max)
-    return path.read_bytes()
+    """Read a file, and of one that is too large one byte more than is allowed."""
+    with path.open("rb") as file:
+        return file.read(size_max + 1)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _terminated(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
 
 
 def main() -> None:
     """Run the command line and end with the documented exit code."""
+    signal.signal(signal.SIGTERM, _terminated)  # ends what was started, like Ctrl-C
     try:
         code = qianfa.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -654,6 +697,12 @@ def main() -> None:
             terminal.findings(refusal.findings, title="")
         terminal.refuse(refusal.code, refusal.zh, refusal.en)
         sys.exit(_TRY_LATER if refusal.retry else _EXIT_CODES.get(type(refusal), _DATA))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        unusable = errors.FileUnusable(path=error.filename, reason=error.strerror)
+        terminal.refuse(unusable.code, unusable.zh, unusable.en)
+        sys.exit(_DATA)
     except SigningError as error:
         zh, _, en = str(error).partition(" / ")
         terminal.refuse(error.code, zh, en)

@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from service.checking import verification
-from service.checking.verification import Outcome, Status, Verdict
+from service.checking.verification import LEGAL_ZONE, Outcome, Status, Verdict
 from service.ground.errors import Finding
 
 out = Console(highlight=False)
@@ -29,17 +29,22 @@ err = Console(stderr=True, highlight=False)
 
 _FINDINGS_SHOWN = 200
 _COLOURS = {Status.VALID: "bold green", Status.INDETERMINATE: "bold yellow"}
-_MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]", Outcome.NOT_CHECKED: "–"}
+_MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]"}
+
+
+def plain(text: str) -> str:
+    """Make text harmless to a terminal: no markup, and a mark for what cannot be printed."""
+    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 
 def say(text: str) -> None:
     """Print one line of an answer."""
-    out.print(escape(text), soft_wrap=True)
+    out.print(plain(text), soft_wrap=True)
 
 
 def refuse(code: str, zh: str, en: str) -> None:
     """Print why something was not done, on standard error."""
-    err.print(f"[bold red]✗[/] {escape(zh)}\n  {escape(en)} [dim]\\[{code}][/]", soft_wrap=True)
+    err.print(f"[bold red]✗[/] {plain(zh)}\n  {plain(en)} [dim]\\[{code}][/]", soft_wrap=True)
 
 
 def table(rows: Sequence[msgspec.Struct], titles: dict[str, str]) -> None:
@@ -48,22 +53,23 @@ def table(rows: Sequence[msgspec.Struct], titles: dict[str, str]) -> None:
     for title in titles.values():
         drawn.add_column(title, overflow="fold")
     for row in rows:
-        drawn.add_row(*(escape(_cell(getattr(row, field))) for field in titles))
+        drawn.add_row(*(plain(_cell(getattr(row, field))) for field in titles))
     out.print(drawn)
 
 
 def findings(found: Sequence[Finding], *, title: str, console: Console = err) -> None:
     """Print findings with their places; of very many the first, and how many more there are."""
-    console.print(f"[bold]{escape(title)}[/]")
+    if title:
+        console.print(f"[bold]{plain(title)}[/]")
     for one in found[:_FINDINGS_SHOWN]:
         words = [
             _place(one),
-            escape(one.column or ""),
-            f"[yellow]{escape(one.value)}[/]" if one.value else "",
+            plain(one.column or ""),
+            f"[yellow]{plain(one.value)}[/]" if one.value else "",
         ]
         place = " ".join(word for word in words if word)
         console.print(
-            f"• {place}\n    {escape(one.zh)}\n    {escape(one.en)} [dim]\\[{one.code}][/]",
+            f"• {place}\n    {plain(one.zh)}\n    {plain(one.en)} [dim]\\[{one.code}][/]",
             soft_wrap=True,
         )
     if len(found) > _FINDINGS_SHOWN:
@@ -71,12 +77,12 @@ def findings(found: Sequence[Finding], *, title: str, console: Console = err) ->
 
 
 def verdict(answer: Verdict) -> None:
-    """Print a verdict: status, what it says, the face as far as it may be known, the steps."""
-    sentence = verification.SENTENCES[answer.reason]
+    """Print a verdict: status, what it says, the face as far as it may be known, the checks."""
+    words = verification.WORDS
+    status, sentence = words["status"][answer.status.value], words["reason"][answer.reason]
     colour = _COLOURS.get(answer.status, "bold red")
-    out.print(
-        f"[{colour}]{answer.status.value.upper()}[/]  {sentence['zh']}\n       {sentence['en']}"
-    )
+    out.print(f"[{colour}]{status['mark']} {status['zh']} {answer.status.value.upper()}[/]")
+    out.print(f"  {sentence['zh']}\n  {sentence['en']}", soft_wrap=True)
     facts = {
         "编号 number": answer.number,
         "发证机关 issuer": answer.issuer,
@@ -85,13 +91,15 @@ def verdict(answer: Verdict) -> None:
         "考核日期 exam": answer.exam_on,
         "发证日期 issued": answer.issued_on,
         "样本 specimen": "样本，无效力 / a specimen without force" if answer.specimen else None,
-        "查验时间 checked": answer.checked_at.isoformat(timespec="seconds"),
+        "查验时间 checked": answer.checked_at.astimezone(LEGAL_ZONE).isoformat(" ", "seconds"),
     }
     for title, value in facts.items():
         if value is not None:
-            out.print(f"  {title}: {escape(str(value))}")
-    steps = (f"{step.number} {step.name} {_MARKS[step.outcome]}" for step in answer.steps)
-    out.print("  " + "  ".join(steps))
+            out.print(f"  {title}: {plain(str(value))}", soft_wrap=True)
+    for step in answer.steps:
+        if mark := _MARKS.get(step.outcome):
+            said = words["step"][step.name]
+            out.print(f"  {mark} {step.number} {said['zh']} / {said['en']}", soft_wrap=True)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from service.registry.accounts import Actor
 from service.registry.catalogue import City, reference
 from service.registry.vault import Vault
 from signing import Edition, QrKey, Signer, drawable, keys
+from signing.errors import KeysExist
 
 FONTS = templates_folder() / "fonts"
 
@@ -50,12 +51,14 @@ def database(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def connection(address: str) -> AsyncIterator[Connection]:
-    """Open a connection to a database that this program's migrations have been applied to."""
+async def connection(address: str, *, migrated: bool = True) -> AsyncIterator[Connection]:
+    """Open a connection to a database, by default one that has all of this program's migrations."""
     opened = await db.connect(address)
     try:
-        await migrate.require_current(opened)
-        yield opened
+        with db.refusing():
+            if migrated:
+                await migrate.require_current(opened)
+            yield opened
     finally:
         with contextlib.suppress(TimeoutError, *db.Lost):
             await opened.close(timeout=5)
@@ -102,7 +105,10 @@ def make_development_keys(settings: Settings, now: datetime.datetime) -> bool:
     if settings.keys or settings.keys_folder.exists():
         return False
     cities = {row.city_code: row.city_name for row in reference("centres.csv", City)}
-    keys.create_development(settings.keys_folder, cities=cities, made_at=now)
+    try:
+        keys.create_development(settings.keys_folder, cities=cities, made_at=now)
+    except KeysExist:
+        return False  # another process was faster
     return True
 
 

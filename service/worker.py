@@ -7,8 +7,10 @@ for, and then the work goes on.
 
 import asyncio
 import contextlib
+import ctypes
 import datetime
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -18,15 +20,17 @@ from service import wiring
 from service.ground import db
 from service.ground import settings as settings_room
 from service.ground.db import Role
-from service.ground.errors import DatabaseUnavailable, Refusal, StoreUnavailable
+from service.ground.errors import Refusal, TryAgain
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import issuance
 from service.issuing.issuance import Press
+from signing.errors import SigningError
 
 _GROUP_SIZE = 16
 _IDLE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 async def work(
@@ -38,10 +42,10 @@ async def work(
     while True:
         try:
             await _work_connected(settings, address, press, objects, until_empty=until_empty)
-        except (DatabaseUnavailable, StoreUnavailable) as refusal:
-            if until_empty:
+        except Refusal as refusal:
+            if not refusal.retry or (until_empty and not isinstance(refusal, TryAgain)):
                 raise
-            say(f"{refusal.zh} {refusal.en}")
+            say(str(refusal))
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return
@@ -79,38 +83,46 @@ async def _work_connected(
 @asynccontextmanager
 async def processes(
     settings: Settings, address: str, *, until_empty: bool
-) -> AsyncIterator[asyncio.Future[list[int]]]:
-    """Run the worker in its processes; the task ends with their exit codes when they are done."""
-    environment = {
-        **os.environ,
-        "QIANFA_DATABASE_URL": address,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    children = [
-        await asyncio.create_subprocess_exec(
-            *(
-                sys.executable,
-                "-P",
-                "-m",
-                "service.worker",
-                "until-empty" if until_empty else "serve",
-            ),
-            env=environment,
-        )
-        for _ in range(settings.processes or os.cpu_count() or 1)
-    ]
-    ended = asyncio.ensure_future(asyncio.gather(*(child.wait() for child in children)))
+) -> AsyncIterator[asyncio.Future[list[str]]]:
+    """Run the worker in its processes; the future tells why each ended, "" where all was done.
+
+    One that is to work for ever and ends all the same is started again.
+    """
+    count = settings.processes or os.cpu_count() or 1
+    ended = asyncio.gather(*(_process(address, until_empty=until_empty) for _ in range(count)))
     try:
         yield ended
     finally:
-        for child in children:
+        ended.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ended
+
+
+async def _process(address: str, *, until_empty: bool) -> str:
+    """Run one worker process to its end; what it says is kept, or shown where there is none."""
+    environment = {"QIANFA_DATABASE_URL": address, "PYTHONPATH": os.pathsep.join(sys.path)}
+    while True:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "service.worker"),
+            "until-empty" if until_empty else "serve",
+            env={**os.environ, **environment},
+            stderr=asyncio.subprocess.PIPE if until_empty else None,
+        )
+        try:
+            _, said = await child.communicate()
+        finally:
             if child.returncode is None:
                 child.terminate()
-        await asyncio.gather(*(child.wait() for child in children))
+                await child.wait()
+        if until_empty:
+            code = child.returncode
+            return (said.decode().strip() or f"exit code {code}") if code else ""
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def main() -> None:
-    """Be one worker process."""
+    """Be one worker process, and end with the one that started it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     settings = settings_room.read(os.environ)
     try:
         asyncio.run(
@@ -121,8 +133,8 @@ def main() -> None:
                 say=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201 - its voice
             )
         )
-    except Refusal as refusal:
-        sys.exit(f"{refusal.zh} {refusal.en}")
+    except (Refusal, SigningError) as refusal:
+        sys.exit(str(refusal))
     except KeyboardInterrupt:
         sys.exit(130)
 

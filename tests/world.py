@@ -1,5 +1,6 @@
 """A small world to test in: a database of its own, two cities at work, keys made on the spot."""
 
+import asyncio
 import datetime
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from service import wiring
-from service.ground import db
-from service.ground.db import Connection, Role
+from service.ground.db import Connection
+from service.ground.errors import Finding
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import batches, issuance
@@ -67,23 +68,34 @@ class World(msgspec.Struct, frozen=True):
         self, city_code: str, rows: Sequence[Row], *, uscc: str = invented.INSTITUTION
     ) -> int:
         """Import rows as a draft batch of the city."""
-        content = msgspec.json.encode(rows)
+        async with self.desk(f"operator-{city_code}") as desk, desk.acting():
+            return await self.import_at(desk, city_code, rows, uscc=uscc)
+
+    async def import_at(
+        self,
+        desk: Desk,
+        city_code: str,
+        rows: Sequence[Row],
+        *,
+        uscc: str = invented.INSTITUTION,
+        errors: Sequence[Finding] = (),
+    ) -> int:
+        """Import rows inside the act that a desk has begun."""
         upload = batches.Upload(
             city_code=city_code,
             uscc=uscc,
             file_name="results.xlsx",
-            file_sha256=hashlib.sha256(content).digest(),
+            file_sha256=hashlib.sha256(msgspec.json.encode(rows)).digest(),
         )
-        async with self.desk(f"operator-{city_code}") as desk, desk.acting():
-            return await batches.import_rows(
-                desk.connection,
-                desk.actor,
-                wiring.vault(self.settings),
-                upload,
-                rows=rows,
-                errors=[],
-                host=self.settings.host,
-            )
+        return await batches.import_rows(
+            desk.connection,
+            desk.actor,
+            wiring.vault(self.settings),
+            upload,
+            rows=rows,
+            errors=errors,
+            host=self.settings.host,
+        )
 
     async def submit(self, city_code: str, batch_id: int) -> None:
         """Submit a batch as the city's operator."""
@@ -91,12 +103,7 @@ class World(msgspec.Struct, frozen=True):
             await batches.submit(desk.connection, desk.actor, batch_id)
 
     async def approve(
-        self,
-        city_code: str,
-        batch_id: int,
-        *,
-        by: str | None = None,
-        now: datetime.datetime = NOW,
+        self, city_code: str, batch_id: int, *, by: str | None = None, now: datetime.datetime = NOW
     ) -> Approval:
         """Approve a batch as the city's reviewer, on 2026-06-12."""
         async with self.desk(by or f"reviewer-{city_code}") as desk, desk.acting():
@@ -128,9 +135,9 @@ class World(msgspec.Struct, frozen=True):
         await self.submit(city_code, batch_id)
         return await self.approve(city_code, batch_id)
 
-    async def issue(self, *, group_size: int = 16) -> None:
+    async def issue(self, *, group_size: int = 16, press: issuance.Press | None = None) -> None:
         """Let one worker empty the queue in this process."""
-        press = wiring.press(self.settings, datetime.datetime.now(datetime.UTC))
+        press = press or wiring.press(self.settings, datetime.datetime.now(datetime.UTC))
         objects = Objects.open(self.settings.store_address)
         async with self.connection() as connection:
             while await issuance.work(
@@ -143,19 +150,27 @@ class World(msgspec.Struct, frozen=True):
             ):
                 pass
 
+    async def until_somebody_waits(self) -> None:
+        """Return once a transaction of this database waits for another one."""
+        async with self.connection() as connection, asyncio.timeout(10):
+            while not await connection.fetchval(  # noqa: ASYNC110 - the server tells nobody
+                "select exists (select from pg_stat_activity"
+                " where datname = current_database() and wait_event_type = 'Lock')"
+            ):
+                await asyncio.sleep(0.01)
+
     async def judge(self, batch_id: int, *, reviewer: str | None = None) -> list[str]:
         """Return the codes of the closed gates of a batch."""
-        async with self.connection() as connection:
-            async with db.acting(connection, Role.CONSOLE, accounts.PROVINCE):
-                found = await gates.judge(
-                    connection,
-                    batch_id,
-                    reviewer=reviewer,
-                    rules=wiring.rules(self.settings),
-                    vault=wiring.vault(self.settings),
-                    drawable=wiring.drawable_characters(),
-                    today=TODAY,
-                )
+        async with self.desk("province") as desk, desk.acting():
+            found = await gates.judge(
+                desk.connection,
+                batch_id,
+                reviewer=reviewer,
+                rules=wiring.rules(self.settings),
+                vault=wiring.vault(self.settings),
+                drawable=wiring.drawable_characters(),
+                today=TODAY,
+            )
         return [finding.code for finding in found]
 
 

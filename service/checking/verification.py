@@ -3,7 +3,7 @@
 A door (scanned ID, number and name, QR text, PDF file) only gathers what it can establish, as a
 `Presented`; `decide` alone says what that means. A verdict is never a bool: it has a status, a
 stable reason and the numbered steps, each passed, failed or not checked. A bad standing in the
-register beats everything else. Only those who show more than an ID or a number learn the holder's name.
+register beats everything else. The holder's name is masked for whoever shows no more than an ID.
 
 Steps: (1) the file is, byte for byte, one that was issued; (2) it is whole; (3) its seal is pinned;
 (4) the seal is intact; (5) the QR statement is genuine; (6) the certificate is in the register;
@@ -32,11 +32,11 @@ from signing.errors import StatementRefused
 _sql = statements.beside(__file__)
 
 EXAMINE_JOB = "service.checking.verification:examine_in_jail"
-SENTENCES: dict[str, dict[str, str]] = tomllib.loads(
+PDF_BYTES_MAX = 10 << 20
+WORDS: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
     Path(__file__).with_name("verdicts.toml").read_text("utf-8")
 )
-"""What each reason says, by reason and then by language (zh, en)."""
-
+"""What each status, reason and step says, by its value and then by language (zh, en)."""
 
 LEGAL_ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -174,6 +174,8 @@ async def by_file(
     entry = await _by_file(connection, pdf_sha256=hashlib.sha256(pdf).digest())
     if entry is not None:
         return decide(Presented(entry=entry, file=True), now)
+    if len(pdf) > PDF_BYTES_MAX:
+        return decide(Presented(file="limit"), now)
     pins = await public_keys.pins(connection)
     try:
         answer = await jail_.run(EXAMINE_JOB, pdf, jail.DOCUMENT, {"pins": _encode_pins(pins)})

@@ -5,8 +5,8 @@ the actor's city (row-level security), the province's sees all. A constraint tha
 upholds comes back as the refusal it stands for, by one table.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Lost = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a commit that follows a statement cut in two
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -39,25 +40,40 @@ class Role(StrEnum):
 
 
 CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
-    "account_pkey": errors.AccountExists,
+    "account_account_name_check": errors.AccountNameUnfit,
     "account_city_code_fkey": errors.CityUnknown,
+    "account_pkey": errors.AccountExists,
+    "account_province": errors.RoleNotOfCity,
+    "announcement_city_code_fkey": errors.CityUnknown,
     "announcement_order": errors.DatesOutOfOrder,
     "append_only": errors.HistoryChanged,
     "batch_city_code_fkey": errors.CityUnknown,
     "batch_file_known": errors.FileRepeated,
+    "batch_is_open": errors.BatchNotOpen,
+    "batch_moves": errors.BatchNotOpen,
     "batch_publicity_order": errors.DatesOutOfOrder,
-    "batch_two_persons": errors.VoidNeedsTwoPersons,
+    "batch_two_persons": errors.SecondPersonNeeded,
+    "certificate_current": errors.NumberTaken,
     "certificate_held_once": errors.PersonCertified,
     "certificate_identifier": errors.NumberTaken,
     "certificate_keeps_its_face": errors.FaceChanged,
     "certificate_pkey": errors.NumberTaken,
     "certificate_seal_fingerprint_fkey": errors.KeyUnpublished,
     "certificate_statement_kid_fkey": errors.KeyUnpublished,
+    "certificate_void_two_persons": errors.SecondPersonNeeded,
+    "cross_filing_city_code_fkey": errors.CityUnknown,
     "cross_filing_order": errors.DatesOutOfOrder,
     "daily_session_order": errors.DatesOutOfOrder,
+    "filing_authority_code_fkey": errors.CityUnknown,
+    "filing_kind_check": errors.FilingKindUnfit,
     "filing_order": errors.DatesOutOfOrder,
+    "number_body_city_code_fkey": errors.CityUnknown,
     "number_counter_city_code_body_serial_fkey": errors.BodyNotOpen,
     "number_counter_scheme_version_fkey": errors.SchemeUnknown,
+    "plan_city_code_fkey": errors.CityUnknown,
+    "project_city_code_fkey": errors.CityUnknown,
+    "seal_certificate_city_code_fkey": errors.CityUnknown,
+    "session_exception_city_code_fkey": errors.CityUnknown,
 }
 
 
@@ -90,11 +106,9 @@ async def open_public_pool(address: str, *, size: int) -> Pool:
 async def acting(connection: Connection, role: Role, city_code: str = "") -> AsyncIterator[None]:
     """Run one transaction under a role, and for the console under a city.
 
-    Raises:
-        Refusal: the one that a violated constraint stands for.
-        DatabaseUnavailable: the connection was lost; nothing of the transaction is kept.
+    Raises: what `refusing` does; nothing of the transaction is kept then.
     """
-    try:
+    with refusing():
         async with connection.transaction():
             await connection.execute(
                 "select set_config('role', $1, true), set_config('qianfa.city', $2, true)",
@@ -102,6 +116,19 @@ async def acting(connection: Connection, role: Role, city_code: str = "") -> Asy
                 city_code,
             )
             yield
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the database says into what it means to the person who asked.
+
+    Raises:
+        Refusal: the one that a violated constraint stands for.
+        ValueUnstorable: a value is larger than its column, or holds NUL or half a character.
+        DatabaseUnavailable: the connection was lost.
+    """
+    try:
+        yield
     except asyncpg.InsufficientPrivilegeError as error:
         raise errors.NotYourCity from error
     except asyncpg.IntegrityConstraintViolationError as error:
@@ -111,7 +138,11 @@ async def acting(connection: Connection, role: Role, city_code: str = "") -> Asy
         raise refusal from error
     except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError) as error:
         raise errors.TryAgain from error
+    except asyncpg.DataError as error:
+        raise errors.ValueUnstorable from error
     except Lost as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # a file's trouble and not the database's
         raise errors.DatabaseUnavailable(reason=type(error).__name__) from error
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from service.ground.errors import EmbeddedServerFailed
 
 _USER = "qianfa"
-_PID_LINE, _PORT_LINE = 0, 3  # of postmaster.pid
+_PID_LINE, _PORT_LINE, _MEMORY_LINE, _STATUS_LINE = 0, 3, 6, 7  # of postmaster.pid
 _OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200"
 _START_ATTEMPTS = 8  # a killed server's children may linger; a free port may be taken by others
 _RETRY_SECONDS = 0.25
@@ -39,7 +39,7 @@ def running(folder: Path) -> Iterator[str]:
         fcntl.flock(starting, fcntl.LOCK_EX)
         fcntl.flock(use, fcntl.LOCK_SH)
         try:
-            address = _start(folder / "data")
+            address = _start(folder / "data", starting.fileno())
         finally:
             fcntl.flock(starting, fcntl.LOCK_UN)
         try:
@@ -58,49 +58,68 @@ def _is_last(use: object) -> bool:
     return True
 
 
-def _start(data: Path) -> str:
+def _start(data: Path, lock: int) -> str:
     """Make the cluster if there is none, start it if it does not run, return its address.
 
     A server that was killed comes back at the same port, where those who lost it look for it.
     """
     password_file = data.with_name("password")
     if not (data / "PG_VERSION").exists():
-        _create(data, password_file)
-    if not _runs(data):
-        last_port = _noted(data, _PORT_LINE) or _free_port()
-        (data / "postmaster.pid").unlink(missing_ok=True)
-        for attempt in range(_START_ATTEMPTS):
-            port = last_port if attempt < _START_ATTEMPTS / 2 else _free_port()
-            started = _program(
-                "pg_ctl", "start", "-w", "-D", data, "-l", data / "server.log",
-                "-o", f"{_OPTIONS} -p {port}", check=attempt == _START_ATTEMPTS - 1,
-            )  # fmt: skip
-            if started.returncode == 0:
-                break
-            time.sleep(_RETRY_SECONDS)
+        _create(data, password_file, lock)
+    last_port = _noted(data, _PORT_LINE) or _free_port()
+    for attempt in range(_START_ATTEMPTS):
+        if _is_ready(data):
+            break
+        if not _children_linger(data):
+            (data / "postmaster.pid").unlink(missing_ok=True)  # its process number may be another's
+        port = last_port if attempt < _START_ATTEMPTS / 2 else _free_port()
+        started = _program(
+            "pg_ctl", "start", "-w", "-D", data, "-l", data / "server.log",
+            "-o", f"{_OPTIONS} -p {port}", check=attempt == _START_ATTEMPTS - 1,
+        )  # fmt: skip
+        time.sleep(_RETRY_SECONDS if started.returncode else 0)
     port = _noted(data, _PORT_LINE)
     return f"postgresql://{_USER}:{password_file.read_text()}@127.0.0.1:{port}/postgres"
+
+
+def _is_ready(data: Path) -> bool:
+    """Wait for a server that somebody else is starting or stopping; tell whether it serves."""
+    while _runs(data):
+        if _noted(data, _STATUS_LINE) == "ready":
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _runs(data: Path) -> bool:
     """Look whether the server is alive: neither killed nor its process number taken by another."""
     try:
-        command = Path(f"/proc/{_noted(data, _PID_LINE)}/cmdline").read_bytes()
+        command = Path(f"/proc/{_noted(data, _PID_LINE) or 'none'}/cmdline").read_bytes()
     except OSError:
         return False
     return os.fsencode(data) in command  # a dead process that nobody has buried has none
 
 
-def _noted(data: Path, line: int) -> int:
-    """Read what the server last started notes of itself; 0 where it was stopped in order."""
+def _children_linger(data: Path) -> bool:
+    """Look whether children of a killed server still hold its memory and may still write."""
+    segment = _noted(data, _MEMORY_LINE).split()[1:]
+    rows = [row.split() for row in Path("/proc/sysvipc/shm").read_text().splitlines()]
+    return any([row[1]] == segment and row[6] != "0" for row in rows)
+
+
+def _noted(data: Path, line: int) -> str:
+    """Read what the server last started notes of itself; empty where nothing."""
     try:
-        return int((data / "postmaster.pid").read_text().splitlines()[line])
-    except FileNotFoundError:
-        return 0
+        return (data / "postmaster.pid").read_text().splitlines()[line].strip()
+    except (FileNotFoundError, IndexError):
+        return ""
 
 
-def _create(data: Path, password_file: Path) -> None:
-    """Make the cluster under another name first, so that a half-made one is never taken for one."""
+def _create(data: Path, password_file: Path, lock: int) -> None:
+    """Make the cluster under another name first, so that a half-made one is never taken for one.
+
+    initdb holds the lock too: if we are killed, nobody begins again before it has ended.
+    """
     making = data.with_name("making")
     _remove(making)
     making.mkdir(mode=0o700)
@@ -109,7 +128,7 @@ def _create(data: Path, password_file: Path) -> None:
     password = secrets.token_hex(16)
     _program(
         "initdb", "-D", making, "-U", _USER, "-E", "UTF8", "--locale=C", "-A", "scram-sha-256",
-        "--pwfile=/dev/stdin", stdin=password,
+        "--pwfile=/dev/stdin", stdin=password, keep=(lock,),
     )  # fmt: skip
     password_file.touch(mode=0o600)
     password_file.write_text(password)
@@ -132,7 +151,7 @@ def _free_port() -> int:
 
 
 def _program(
-    name: str, *arguments: object, check: bool = True, stdin: str = ""
+    name: str, *arguments: object, check: bool = True, stdin: str = "", keep: tuple[int, ...] = ()
 ) -> subprocess.CompletedProcess[bytes]:
     """Run one of PostgreSQL's programs as somebody who is not root.
 
@@ -151,6 +170,7 @@ def _program(
             stderr=subprocess.STDOUT,
             check=False,
             cwd="/",
+            pass_fds=keep,
         )
         os.lseek(output, 0, os.SEEK_SET)
         said = os.read(output, 4000).decode(errors="replace").strip()

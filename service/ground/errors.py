@@ -98,6 +98,12 @@ class TryAgain(Refusal):
     retry = True
 
 
+class SecondPersonNeeded(Refusal):
+    """此事须由另一人办理。
+    This takes a second person.
+    """
+
+
 class NotYourCity(Refusal):
     """此项属于其他市（州），或超出本账户权限。
     This belongs to another city, or is beyond this account.
@@ -119,6 +125,18 @@ class ActNotGranted(Refusal):
 class AccountExists(Refusal):
     """此账户名已被使用；账户名永不重复使用。
     The account name is taken; names are never used again.
+    """
+
+
+class AccountNameUnfit(Refusal):
+    """账户名须为 2 至 31 个小写字母、数字、下划线或连字符，以字母开头。
+    An account name is 2 to 31 lower-case letters, digits, _ or -, the first a letter.
+    """
+
+
+class RoleNotOfCity(Refusal):
+    """省中心账户的区划代码须为 510000，其他角色不得为 510000。
+    Accounts of the province have city code 510000, and no others have it.
     """
 
 
@@ -153,8 +171,14 @@ class DatesOutOfOrder(Refusal):
 
 
 class UsccWrong(Refusal):
-    """统一社会信用代码 {uscc} 的校验位不符（GB 32100）。
-    The check character of USCC {uscc} is wrong (GB 32100).
+    """统一社会信用代码 {uscc} 的格式或校验位不符（GB 32100，18 位大写字母与数字）。
+    USCC {uscc} has a wrong form or check character (GB 32100, 18 capitals and digits).
+    """
+
+
+class FilingKindUnfit(Refusal):
+    """备案方式只能是 unified（分级统考）或 daily（日常考核）。
+    A filing is for unified or daily assessment.
     """
 
 
@@ -185,6 +209,12 @@ class SchemeUnknown(Refusal):
 class CounterUsed(Refusal):
     """此计数器已设定或已用过，不能再设起始号。
     This counter is set or used already and cannot be started elsewhere.
+    """
+
+
+class CentreUnknown(Refusal):
+    """{day} 没有 {city_code} 的中心与发证机关信息；请先登记。
+    Nothing says what centre and authority of {city_code} are on {day}; record it first.
     """
 
 
@@ -231,8 +261,8 @@ class RowsRefused(Refusal):
 
 
 class FileTooLarge(Refusal):
-    """文件 {size} 字节，超过 {limit} 字节的上限。
-    The file has {size} bytes, more than the {limit} allowed.
+    """文件超过 {limit} 字节的上限。
+    The file has more than the {limit} bytes allowed.
     """
 
 
@@ -243,8 +273,8 @@ class BatchUnknown(Refusal):
 
 
 class BatchNotOpen(Refusal):
-    """批次不存在、已提交或已批准，不能再登记或提交（{fact}）。
-    The batch is absent, submitted or approved and takes no more ({fact}).
+    """批次不存在、已提交或已批准，不能再登记或提交。
+    The batch is absent, submitted or approved and takes no more.
     """
 
 
@@ -297,8 +327,8 @@ class KeysAbsent(Refusal):
 
 
 class SignerAbsent(Refusal):
-    """没有装载 {city_code} 在有效期内的签章密钥。
-    No sealing key of city {city_code} is loaded and valid.
+    """没有装载 {city_code} 的签章密钥，或它与二维码密钥不都在有效期内。
+    No sealing key of {city_code} is loaded, or it and the QR key are not both valid now.
     """
 
 
@@ -330,9 +360,15 @@ class KeyUnpublished(Refusal):
     """
 
 
-class FileUnreadable(Refusal):
-    """无法读取文件 {path}（{reason}）。
-    File {path} cannot be read ({reason}).
+class FileUnusable(Refusal):
+    """文件或文件夹 {path} 无法使用（{reason}）。
+    The file or folder {path} cannot be used ({reason}).
+    """
+
+
+class ValueUnstorable(Refusal):
+    """有一项内容过大，或含有不能保存的字符；请更正后再试。
+    Something given is too large or holds characters that cannot be kept; mend it and try again.
     """
 
 

@@ -1,21 +1,24 @@
 """The store of sealed bytes: each under its own SHA-256, in a local folder or an object store.
 
 `put_all` returns when the bytes are durable, and putting them again is harmless: what a crash left
-torn is replaced whole. `get` hands out nothing that does not carry the digest it was asked for.
-Nothing is ever changed or removed.
+torn is replaced whole, and what was durable never ceases to be. `get` hands out nothing that does
+not carry the digest it was asked for. Nothing is ever changed or removed.
 """
 
 import asyncio
 import hashlib
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from service.ground.errors import ObjectDamaged, ObjectMissing
+from service.ground.errors import ObjectDamaged, ObjectMissing, StoreUnavailable
 
 
 class Objects:
@@ -28,20 +31,28 @@ class Objects:
 
     @classmethod
     def open(cls, place: str | Path) -> Self:
-        """Open a local folder, made where it is missing, or the store behind an `s3://` URL."""
+        """Open a local folder, made where it is missing, or the store behind an `s3://` URL.
+
+        Raises: StoreUnavailable.
+        """
         url = str(place)
-        if "://" in url and not url.startswith("file://"):
-            return cls(from_url(url), None)
-        folder = Path(url.removeprefix("file://")).absolute()
-        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for made in missing:
-            _sync(made.parent)
-        return cls(LocalStore(folder), folder)
+        with _storing():
+            if "://" in url and not url.startswith("file://"):
+                return cls(from_url(url), None)
+            folder = Path(url.removeprefix("file://")).absolute()
+            missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            for made in missing:
+                _sync(made.parent)
+            return cls(LocalStore(folder), folder)
 
     async def put_all(self, blobs: Sequence[bytes]) -> list[str]:
-        """Store each blob and return their digests, in order, once all of them are durable."""
-        return await asyncio.gather(*(asyncio.to_thread(self._put, blob) for blob in blobs))
+        """Store each blob and return their digests, in order, once all of them are durable.
+
+        Raises: StoreUnavailable; some may be stored and some not.
+        """
+        with _storing():
+            return await asyncio.gather(*(asyncio.to_thread(self._put, blob) for blob in blobs))
 
     async def get(self, sha256: str) -> bytes:
         """Fetch the bytes of a digest.
@@ -59,20 +70,42 @@ class Objects:
 
     def _put(self, blob: bytes) -> str:
         sha256 = hashlib.sha256(blob).hexdigest()
-        key = _key(sha256)
-        obstore.put(self._store, key, blob)  # written beside its place, then renamed over it
-        if self._folder is not None:
-            self._settle(self._folder / key, self._folder)
+        if self._folder is None:
+            obstore.put(self._store, _key(sha256), blob)
+        else:
+            self._write(self._folder / _key(sha256), blob)
         return sha256
 
-    def _settle(self, path: Path, folder: Path) -> None:
-        """Make a file, its entry and the entries of its folders durable; the latter only once."""
-        _sync(path)
+    def _write(self, path: Path, blob: bytes) -> None:
+        """Make a file, its entry and the entries of its folders durable; the latter only once.
+
+        It is written and synced beside its place, because another worker's durable file may stand
+        there, promised to a holder already: that is only ever replaced by another durable one.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{secrets.token_hex(16)}")
+        try:
+            with draft.open("xb") as file:
+                file.write(blob)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         _sync(path.parent)
         for parent in (path.parent, path.parent.parent):
             if parent not in self._durable_folders:
                 _sync(parent.parent)
                 self._durable_folders.add(parent)
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, BaseError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise StoreUnavailable(reason=reason) from error
 
 
 def _key(sha256: str) -> str:

@@ -26,16 +26,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "var"
     )
     database_url: Annotated[
-        str, _told("PostgreSQL 16+ 地址；空为内置 / address; empty: an embedded server under var")
+        str,
+        _told(
+            "PostgreSQL 16+ 地址；空为内置 / address; empty: an embedded server under var",
+            pattern=r"^(postgres(ql)?://\S+)?\Z",
+        ),
     ] = ""
     keys: Annotated[str, _told("密钥文件夹；空为 var/keys / folder of mounted keys")] = ""
     store: Annotated[
         str,
-        _told("证书文件存储：文件夹或 s3://；空为 var/objects / folder or s3:// of sealed files"),
+        _told(
+            "证书文件存储：文件夹或 s3://；空为 var/objects / folder or s3:// of sealed files",
+            pattern=r"^(s3://|file://|(?!.*://)).*\Z",
+        ),
     ] = ""
     host: Annotated[
         str,
-        _told("二维码中的查验域名 / host in QR codes", pattern=r"^[a-z0-9.-]{1,60}(:\d{1,5})?$"),
+        _told(
+            "二维码中的查验域名 / host in QR codes", pattern=r"^[a-z0-9.-]{1,60}(:[0-9]{1,5})?\Z"
+        ),
     ] = "localhost:8443"
     port: Annotated[
         int, _told("serve 在本机监听的端口 / loopback port of `qianfa serve`", ge=1, le=65535)
@@ -43,11 +52,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     actor: Annotated[str, _told("默认账户 / account when --as is not given")] = ""
     secret: Annotated[str, _told("该账户的口令 / its secret, without --secret-file")] = ""
     edition: Annotated[
-        str, _told("新证书的版式 / edition of new certificates", pattern=r"^[0-9a-z-]{1,20}$")
+        str, _told("新证书的版式 / edition of new certificates", pattern=r"^[0-9a-z-]{1,20}\Z")
     ] = "2026"
     licence_type: Annotated[
         str,
-        _told("电子证照类型代码（假定值） / e-licence type, assumed", pattern=r"^[0-9A-Z]{21}$"),
+        _told("电子证照类型代码（假定值） / e-licence type, assumed", pattern=r"^[0-9A-Z]{21}\Z"),
     ] = "DEV000000000000000001"
     publicity_days_min: Annotated[
         int, _told("公示最少天数（假定值） / shortest publicity, days, assumed", ge=1, le=60)
@@ -76,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.store or str(self.var / "objects")
 
 
+_FIELDS = {_PREFIX + field.upper(): field for field in Settings.__struct_fields__}
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """Build the settings from an environment.
 
@@ -83,19 +95,16 @@ def read(environment: Mapping[str, str]) -> Settings:
         SettingRefused: a value is outside what its setting allows.
         SettingUnknown: a `QIANFA_*` name is not a setting.
     """
-    given = {
-        name.removeprefix(_PREFIX).lower(): value
-        for name, value in environment.items()
-        if name.startswith(_PREFIX)
-    }
+    given = {name: value for name, value in environment.items() if name.startswith(_PREFIX)}
     for name, value in given.items():
-        if name not in Settings.__struct_fields__:
-            raise SettingUnknown(name=_PREFIX + name.upper())
+        if name not in _FIELDS:
+            raise SettingUnknown(name=name)
         try:
-            msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
+            msgspec.convert({_FIELDS[name]: value}, Settings, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
             reason = str(error).partition(" - at ")[0]
-            raise SettingRefused(name=_PREFIX + name.upper(), reason=reason) from None
+            raise SettingRefused(name=name, reason=reason) from None
+    given = {_FIELDS[name]: value for name, value in given.items()}
     return msgspec.convert(given, Settings, strict=False, dec_hook=_path)
 
 
@@ -119,4 +128,6 @@ def templates_folder() -> Path:
 
 
 def _path(wanted: type, value: str) -> Path:
+    if not value.strip():
+        raise ValueError("Expected a folder")
     return Path(value)

@@ -15,7 +15,7 @@ import msgspec
 
 from service.ground import db, statements
 from service.ground.db import Connection, Role
-from service.ground.errors import KeyReplaced, SignerAbsent, StoreUnavailable
+from service.ground.errors import KeyReplaced, Refusal, SignerAbsent
 from service.ground.objects import Objects
 from service.issuing import certificates
 from service.issuing.certificates import Certificate
@@ -37,6 +37,7 @@ class Claimed(Certificate, frozen=True, kw_only=True):
     sealed_at: datetime.datetime
     seal_fingerprint: bytes | None
     statement_kid: bytes | None
+    statement_host: str | None
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -87,25 +88,29 @@ class Press:
         """Complete a claim with what its bytes will depend on; what was promised before stays.
 
         Raises:
-            SignerAbsent: no sealing key of that city is loaded, or it is not valid at that time.
+            SignerAbsent: no sealing key of that city is loaded, or one is not valid at that time.
             KeyReplaced: it was promised under keys that are not loaded any more.
         """
         signer = self._signers.get(claimed.city_code)
-        if not (signer and signer.valid_from_at <= claimed.sealed_at <= signer.valid_until_at):
+        if signer is None:
             raise SignerAbsent(city_code=claimed.city_code)
-        if claimed.status_index is None:
-            return msgspec.structs.replace(
-                claimed,
-                status_index=token.permute(self._status_key, claimed.status_sequence),
-                seal_fingerprint=bytes.fromhex(signer.fingerprint),
-                statement_kid=self._qr_key.kid,
-            )
-        if (claimed.seal_fingerprint, claimed.statement_kid) != (
-            bytes.fromhex(signer.fingerprint),
-            self._qr_key.kid,
+        keys = bytes.fromhex(signer.fingerprint), self._qr_key.kid
+        if claimed.status_index is not None:
+            if (claimed.seal_fingerprint, claimed.statement_kid) != keys:
+                raise KeyReplaced(number=claimed.number)
+            return claimed
+        if not all(
+            key.valid_from_at <= claimed.sealed_at <= key.valid_until_at
+            for key in (signer, self._qr_key)
         ):
-            raise KeyReplaced(number=claimed.number)
-        return claimed
+            raise SignerAbsent(city_code=claimed.city_code)
+        return msgspec.structs.replace(
+            claimed,
+            status_index=token.permute(self._status_key, claimed.status_sequence),
+            seal_fingerprint=keys[0],
+            statement_kid=keys[1],
+            statement_host=self._host,
+        )
 
     def make(self, claimed: Claimed) -> Sealed:
         """Render, seal and examine one certificate: the same claim always gives the same bytes.
@@ -139,7 +144,7 @@ class Press:
 
     def _statement(self, claimed: Claimed, record: Record) -> tuple[str, str]:
         statement = token.Statement(
-            issuer=self._host,
+            issuer=claimed.statement_host or self._host,
             issued_at=claimed.sealed_at,
             number=record.number,
             name=record.name,
@@ -151,7 +156,7 @@ class Press:
             record_digest=record.digest()[:16],
         )
         cose = token.sign(statement, self._qr_key.private_key, self._qr_key.kid)
-        return token.to_text(self._host, record.public_id, cose)
+        return token.to_text(statement.issuer, record.public_id, cose)
 
 
 async def work(
@@ -170,15 +175,12 @@ async def work(
     Raises:
         DatabaseUnavailable, StoreUnavailable: the group stays claimed and is done again later.
     """
-    claims = await claim(
+    promised, refused = await claim(
         connection, press, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
     )
-    made = await asyncio.to_thread(_make_all, press, claims)
+    made = [*refused, *await asyncio.to_thread(_make_all, press, promised)]
     sealed = [(claimed, result) for claimed, result in made if isinstance(result, Sealed)]
-    try:
-        digests = await objects.put_all([result.pdf for _, result in sealed])
-    except OSError as error:
-        raise StoreUnavailable(reason=error.strerror or type(error).__name__) from error
+    digests = await objects.put_all([result.pdf for _, result in sealed])
     async with db.acting(connection, Role.WORKER):
         await _issue(
             connection,
@@ -192,17 +194,19 @@ async def work(
     for claimed, result in made:
         if not isinstance(result, Sealed):
             await park(connection, worker, claimed, result)
-    return len(claims)
+    return len(made)
 
 
 async def claim(
     connection: Connection, press: Press, *, worker: str, takeover_seconds: float, group_size: int
-) -> list[Claimed]:
+) -> tuple[list[Claimed], list[tuple[Claimed, Refusal]]]:
     """Claim the next numbered certificates and write down what their bytes will depend on.
 
-    Rows that another worker holds are skipped, never waited for.
+    Rows that another worker holds are skipped, never waited for. Returns what can be made, and what
+    cannot with the reason.
     """
-    promised, refused = [], []
+    promised: list[Claimed] = []
+    refused: list[tuple[Claimed, Refusal]] = []
     async with db.acting(connection, Role.WORKER):
         for claimed in await _claim(
             connection, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
@@ -219,10 +223,9 @@ async def claim(
             sealed_ats=[claimed.sealed_at for claimed in promised],
             seal_fingerprints=[claimed.seal_fingerprint for claimed in promised],
             statement_kids=[claimed.statement_kid for claimed in promised],
+            statement_hosts=[claimed.statement_host for claimed in promised],
         )
-    for claimed, refusal in refused:
-        await park(connection, worker, claimed, refusal)
-    return promised
+    return promised, refused
 
 
 async def park(connection: Connection, worker: str, claimed: Claimed, cause: Exception) -> None:

@@ -16,15 +16,19 @@ where certificate.number = next.number and certificate.version = next.version
 returning certificate.number, certificate.version, city_code, public_id, identifier, edition, name,
     sex, born_on, id_kind, id_encrypted, project_name, score, exam_on, archived_on,
     issuing_authority, issuer_code, seal_name, examine_fully, status_sequence, status_index,
-    coalesce(sealed_at, date_trunc('second', now())) as sealed_at, seal_fingerprint, statement_kid;
+    coalesce(sealed_at, date_trunc('second', now())) as sealed_at, seal_fingerprint, statement_kid,
+    statement_host;
 
--- promise(numbers, versions, status_indexes, sealed_ats, seal_fingerprints, statement_kids) -> none
+-- promise(numbers, versions, status_indexes, sealed_ats, seal_fingerprints, statement_kids, statement_hosts) -> none
 -- Written once; a promise made before stays as it is.
 update certificate set status_index = made.status_index, sealed_at = made.sealed_at,
-    seal_fingerprint = made.seal_fingerprint, statement_kid = made.statement_kid
+    seal_fingerprint = made.seal_fingerprint, statement_kid = made.statement_kid,
+    statement_host = made.statement_host
 from unnest(:numbers::text[], :versions::int[], :status_indexes::bigint[],
-    :sealed_ats::timestamptz[], :seal_fingerprints::bytea[], :statement_kids::bytea[])
-    as made (number, version, status_index, sealed_at, seal_fingerprint, statement_kid)
+    :sealed_ats::timestamptz[], :seal_fingerprints::bytea[], :statement_kids::bytea[],
+    :statement_hosts::text[])
+    as made (number, version, status_index, sealed_at, seal_fingerprint, statement_kid,
+        statement_host)
 where certificate.number = made.number and certificate.version = made.version
     and certificate.sealed_at is null;
 

@@ -5,7 +5,7 @@ its certificates, so that counters have no gaps and two cities never wait for ea
 keeps the scheme that it was made with. Exhaustion is a refusal; the next body serial is used only
 once it was opened with a document.
 
-Source: no rule for 专项职业能力 is public; the default scheme follows the 16 digits of 职业资格 [S].
+Source: no rule for 专项职业能力 is public; the default follows the 16 digits of 职业资格 [S].
 """
 
 import datetime
@@ -55,7 +55,7 @@ class Segment(msgspec.Struct, frozen=True):
 
     source: Source
     width: Annotated[int, Meta(ge=1, le=12)]
-    value: Annotated[str, Meta(pattern=r"^\d*$")] = ""
+    value: Annotated[str, Meta(pattern=r"^[0-9]*\Z")] = ""
 
 
 class Scheme(Fact, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class Scheme(Fact, frozen=True, kw_only=True):
     valid_from: ValidFrom
     reset: Annotated[Reset, Meta(description="计数重置 / when counters begin again")]
     segments: Annotated[
-        list[Segment], Meta(description='JSON: [{"source": "year", "width": 2}, …]')
+        list[Segment], Meta(description='各段 / JSON: [{"source": "year", "width": 2}, …]')
     ]
     document_number: DocumentNumber
 
@@ -78,11 +78,10 @@ class Scheme(Fact, frozen=True, kw_only=True):
         if self.reset is Reset.YEARLY:
             needed.add(Source.YEAR)
         sources = [segment.source for segment in self.segments if segment.source != Source.FIXED]
-        fixed = [segment for segment in self.segments if segment.source is Source.FIXED]
         if (
             not needed <= set(sources)
             or len(sources) != len(set(sources))
-            or any(len(segment.value) != segment.width for segment in fixed)
+            or not all(map(_holds, self.segments))
             or not 8 <= sum(segment.width for segment in self.segments) <= 20
         ):
             raise SchemeRefused(needed=", ".join(sorted(needed)))
@@ -110,6 +109,17 @@ class Scheme(Fact, frozen=True, kw_only=True):
 
     def _width(self, source: Source) -> int:
         return next((part.width for part in self.segments if part.source is source), 1)
+
+
+def _holds(segment: Segment) -> bool:
+    """Tell whether a segment is as wide as what fills it: a year of one digit comes back."""
+    match segment.source:
+        case Source.FIXED:
+            return len(segment.value) == segment.width
+        case Source.YEAR | Source.CITY:
+            return segment.width >= 2
+        case Source.BODY | Source.SEQUENCE:
+            return True
 
 
 class Body(Fact, frozen=True, kw_only=True):

@@ -18,7 +18,10 @@ insert into number_counter (city_code, scheme_version, period, body_serial, firs
     last_sequence, document_number)
 values (:city_code, :scheme_version, :period, :body_serial, :first_sequence,
     :first_sequence - 1, :document_number)
-on conflict do nothing
+on conflict (scheme_version, city_code, period, body_serial) do update
+    set first_sequence = excluded.first_sequence, last_sequence = excluded.last_sequence,
+        document_number = excluded.document_number
+    where number_counter.last_sequence = number_counter.first_sequence - 1
 returning city_code;
 
 -- scheme_on(day) -> Scheme?

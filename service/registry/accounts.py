@@ -71,6 +71,7 @@ class _Account(msgspec.Struct, frozen=True):
 _find = _sql.perhaps("find", _Account)
 _add = _sql.run("add")
 _disable = _sql.perhaps("disable", str)
+_lock_founding = _sql.run("lock_founding")
 _founded = _sql.one("founded", bool)
 
 
@@ -83,7 +84,7 @@ async def authenticate(connection: Connection, account_name: str, secret: str) -
     account = await _find(connection, account_name=account_name)
     try:
         _hasher.verify(account.secret_hash if account else _NOBODYS_HASH, secret)
-    except argon2.exceptions.VerificationError:
+    except (argon2.exceptions.VerificationError, UnicodeEncodeError):
         raise NotAuthenticated from None
     if account is None:
         raise NotAuthenticated
@@ -106,6 +107,7 @@ async def found(connection: Connection, *, account_name: str, secret: str) -> Ac
     Raises:
         FoundedAlready: there are accounts; the province's adds further ones.
     """
+    await _lock_founding(connection)
     if await _founded(connection):
         raise FoundedAlready
     actor = Actor(account_name, Role.PROVINCE, PROVINCE)

@@ -17,3 +17,7 @@ returning account_name;
 -- founded() -> bool
 -- Whether there is any account.
 select exists (select 1 from account);
+
+-- lock_founding() -> none
+-- Two processes that start at once found one registry.
+select pg_advisory_xact_lock(hashtext('founding'));

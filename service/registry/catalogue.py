@@ -28,7 +28,7 @@ from service.registry.journal import Act
 _sql = statements.beside(__file__)
 REFERENCE = Path(__file__).parent / "reference"
 
-CityCode = Annotated[str, Meta(pattern=r"^\d{6}$", description="行政区划代码 / GB/T 2260 code")]
+CityCode = Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", description="行政区划代码 / GB/T 2260 code")]
 ProjectName = Annotated[
     str, Meta(min_length=2, max_length=60, description="专项职业能力名称 / project")
 ]
@@ -63,12 +63,12 @@ class Centre(Fact, frozen=True, kw_only=True):
 
     city_code: CityCode
     valid_from: ValidFrom
-    city_name: Line
-    centre_name: Line
-    issuing_authority: Line
-    issuer_code: Annotated[str, Meta(pattern=r"^[0-9A-Z]{18}$", description="USCC / 统一代码")]
-    seal_name: Line
-    number_digits: Annotated[str, Meta(pattern=r"^\d{2}$", description="编号中的市（州）代码")]
+    city_name: Annotated[Line, Meta(description="市（州）名称 / name of the city")]
+    centre_name: Annotated[Line, Meta(description="中心名称 / name of its centre")]
+    issuing_authority: Annotated[Line, Meta(description="发证机关 / issuing authority")]
+    issuer_code: Annotated[str, Meta(pattern=r"^[0-9A-Z]{18}\Z", description="USCC / 统一代码")]
+    seal_name: Annotated[Line, Meta(description="印章文字 / words of the seal")]
+    number_digits: Annotated[str, Meta(pattern=r"^[0-9]{2}\Z", description="编号中的市（州）代码")]
     document_number: DocumentNumber
 
 
@@ -88,7 +88,7 @@ class Project(Fact, frozen=True, kw_only=True):
     project_name: ProjectName
     city_code: CityCode
     valid_from: ValidFrom
-    kind: ProjectKind
+    kind: Annotated[ProjectKind, Meta(description="考核方式 / how it is assessed")]
     document_number: DocumentNumber
 
 
@@ -99,7 +99,7 @@ class DailySession(Fact, frozen=True, kw_only=True):
     act: ClassVar[Act] = Act.SESSION_RECORD
 
     starts_on: StartsOn
-    session_number: int
+    session_number: Annotated[int, Meta(ge=1, le=999, description="场次序号 / session")]
     papers_until: PapersUntil
     document_number: DocumentNumber
 
@@ -128,8 +128,8 @@ class SessionException(Fact, frozen=True, kw_only=True):
     uscc: Annotated[str, Meta(description="机构统一社会信用代码 / institution")]
     project_name: ProjectName
     exam_on: Annotated[datetime.date, Meta(description="考核日期 / exam date")]
-    waives: Waiver
-    reason: Line
+    waives: Annotated[Waiver, Meta(description="豁免事项 / what is waived")]
+    reason: Annotated[Line, Meta(description="原因 / why")]
     document_number: DocumentNumber
 
 

@@ -37,11 +37,13 @@ class _OfInstitution(Fact, frozen=True, kw_only=True):
     uscc: Uscc
 
     def check(self) -> None:
-        """Refuse a code whose check character is wrong (GB 32100-2015)."""
+        """Refuse a code that is not written as GB 32100-2015 has it, check character included."""
         try:
-            people.check_uscc(self.uscc)
-        except ValueError as error:
+            code = people.check_uscc(self.uscc)
+        except people.Unfit as error:
             raise UsccWrong(uscc=self.uscc) from error
+        if code != self.uscc:
+            raise UsccWrong(uscc=self.uscc)
 
 
 class Institution(_OfInstitution, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ class Filing(_OfInstitution, frozen=True, kw_only=True):
     act: ClassVar[Act] = Act.FILING_RECORD
 
     authority_code: CityCode
-    kind: ProjectKind
+    kind: Annotated[ProjectKind, Meta(description="考核方式 / how they are assessed")]
     project_names: Annotated[
         list[str], Meta(min_length=1, description="备案项目，可多次 / project, repeatable")
     ]

@@ -4,7 +4,7 @@ insert into journal (city_code, actor, act, subject, detail)
 values (:city_code, :actor, :act, :subject, :detail::jsonb);
 
 -- broken() -> [Break]
--- The first break of each city: a gap, a wrong link, a changed entry, or a head that lies ahead.
+-- The first break of each city: a gap, a wrong link, a changed entry, or an end that is not the head.
 with entry as (
     select city_code, sequence, previous, hash,
         lag(hash, 1, '\x'::bytea) over chain as before,
@@ -19,11 +19,13 @@ with entry as (
     from entry
     where sequence <> sequence_before + 1 or previous <> before or hash <> computed
     union all
-    select head.city_code, head.sequence, 'cut off'
-    from journal_head head
-    where not exists (
-        select 1 from journal last
-        where last.city_code = head.city_code and last.sequence = head.sequence
-            and last.hash = head.hash)
+    select city_code, greatest(last.sequence, head.sequence),
+        case when last.sequence = head.sequence then 'changed'
+            when last.sequence > coalesce(head.sequence, 0) then 'added'
+            else 'cut off' end
+    from journal_head head full join (
+        select distinct on (city_code) city_code, sequence, hash
+        from journal order by city_code, sequence desc) last using (city_code)
+    where (last.sequence, last.hash) is distinct from (head.sequence, head.hash)
 )
 select distinct on (city_code) city_code, sequence, reason from break order by city_code, sequence;

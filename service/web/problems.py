@@ -1,11 +1,12 @@
 """Problems: how refusals look over HTTP (RFC 9457), in one table.
 
 A refusal becomes problem+json with its stable code and both sentences; anything else is a 500 that
-says nothing more. No answer repeats what a stranger sent.
+says nothing more, and one line of the log. No answer repeats what a stranger sent.
 """
 
+import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response
@@ -13,6 +14,18 @@ from litestar.exceptions import HTTPException
 
 from service.ground import errors
 from service.ground.errors import Refusal
+
+_log = logging.getLogger(__name__)
+
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+"""What every answer carries, a problem too."""
 
 STATUSES: dict[type[Refusal], HTTPStatus] = {
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -42,16 +55,14 @@ def from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Probl
     return _respond(Problem("about:blank", status.phrase, status))
 
 
-def from_fault(_: Request[Any, Any, Any], __: Exception) -> Response[Problem]:
-    """Answer a fault of ours without any detail."""
+def from_fault(_: Request[Any, Any, Any], fault: Exception) -> Response[Problem]:
+    """Answer a fault of ours without any detail; the log names its kind, never what was asked."""
+    _log.error("web:request:fault %s", type(fault).__name__)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return _respond(Problem("about:blank", status.phrase, status))
 
 
 def _respond(problem: Problem) -> Response[Problem]:
     return Response(
-        problem,
-        status_code=problem.status,
-        media_type="application/problem+json",
-        headers={"Cache-Control": "no-store"},
+        problem, status_code=problem.status, media_type="application/problem+json", headers=HEADERS
     )

@@ -1,7 +1,8 @@
 """The public face: what a scanned QR code opens, and the same verdict as JSON.
 
 Both come from the one decision function. IDs are secrets: they reach no log, no referrer and no
-third party. An answer is never kept by a cache, so that a revocation shows at once.
+third party. An answer is never kept by a cache, so that a revocation shows at once. An unknown ID
+has a verdict like any other, so it is answered with 200 and not with 404.
 """
 
 import datetime
@@ -18,17 +19,8 @@ from service.checking import verification
 from service.checking.verification import Verdict
 from service.ground import db
 from service.ground.db import Pool
-from service.ground.errors import DatabaseUnavailable, Refusal
+from service.ground.errors import Refusal
 from service.web import problems
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
-}
 
 PublicId = Annotated[
     str,
@@ -43,24 +35,25 @@ PublicId = Annotated[
 async def page(public_id: PublicId, state: State) -> Response[str]:
     """Show what the register says of a scanned certificate; the name is masked."""
     answer = await _by_id(state, public_id)
-    sentence = verification.SENTENCES[answer.reason]
-    text = state.pages.get_template("verdict.html").render(verdict=answer, sentence=sentence)
-    return Response(text, headers=_HEADERS, media_type=MediaType.HTML)
+    text = state.pages.get_template("verdict.html").render(
+        verdict=answer,
+        word=verification.WORDS["status"][answer.status.value],
+        sentence=verification.WORDS["reason"][answer.reason],
+    )
+    return Response(text, headers=problems.HEADERS, media_type=MediaType.HTML)
 
 
 @get("/api/v1/certificates/{public_id:str}/verdict")
 async def verdict(public_id: PublicId, state: State) -> Response[Verdict]:
     """Answer whether a certificate is genuine and in force now."""
-    return Response(await _by_id(state, public_id), headers=_HEADERS)
+    return Response(await _by_id(state, public_id), headers=problems.HEADERS)
 
 
 async def _by_id(state: State, public_id: str) -> Verdict:
     now = datetime.datetime.now(verification.LEGAL_ZONE)
-    try:
+    with db.refusing():
         async with state.pool.acquire() as connection:
             return await verification.by_id(connection, public_id, now)
-    except db.Lost as error:
-        raise DatabaseUnavailable(reason=type(error).__name__) from error
 
 
 def application(pool: Pool, pages: Path) -> Litestar:
@@ -76,4 +69,6 @@ def application(pool: Pool, pages: Path) -> Litestar:
             {"pool": pool, "pages": Environment(loader=FileSystemLoader(pages), autoescape=True)}
         ),
         exception_handlers=handlers,
+        logging_config=None,  # its lines would hold paths, and a path holds an ID
+        openapi_config=None,  # its pages would load scripts of third parties
     )

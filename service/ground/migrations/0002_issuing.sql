@@ -37,6 +37,10 @@ comment on column number_counter.period is 'The year of the archive date, or 0 w
 
 create function counter_only_rises() returns trigger language plpgsql as $$
 begin
+    if old.last_sequence = old.first_sequence - 1 and new.last_sequence = new.first_sequence - 1
+    then
+        return new;  -- not used yet: it may still be started elsewhere
+    end if;
     if new.last_sequence <= old.last_sequence
        or (new.scheme_version, new.city_code, new.period, new.body_serial, new.first_sequence)
        is distinct from
@@ -143,6 +147,38 @@ create table result (
     constraint result_person_once unique (batch_id, person_key, project_name)
 );
 
+create function batch_moves() returns trigger language plpgsql as $$
+declare
+    moves constant text[] := array['draft submitted', 'returned submitted', 'submitted returned',
+        'submitted approved'];
+begin
+    if old.state = 'approved'
+       or (old.state <> new.state and old.state || ' ' || new.state <> all (moves))
+       or (old.batch_id, old.city_code, old.uscc, old.file_sha256)
+          is distinct from (new.batch_id, new.city_code, new.uscc, new.file_sha256) then
+        raise exception 'a batch does not move like this'
+            using errcode = 'integrity_constraint_violation', constraint = 'batch_moves';
+    end if;
+    return new;
+end
+$$;
+create trigger batch_moves before update on batch for each row execute function batch_moves();
+
+create function batch_is_open() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'DELETE' or not exists (
+        select 1 from batch where batch_id = new.batch_id and state in ('draft', 'returned')) then
+        raise exception 'the batch is not open'
+            using errcode = 'integrity_constraint_violation', constraint = 'batch_is_open';
+    end if;
+    return new;
+end
+$$;
+create trigger batch_is_open before insert or update or delete on evidence
+    for each row execute function batch_is_open();
+create trigger batch_is_open before insert or update or delete on commitment
+    for each row execute function batch_is_open();
+
 -- Certificates: a `numbered` row is the intent and the queue; `issued` means its bytes are durable.
 
 create table certificate (
@@ -180,6 +216,7 @@ create table certificate (
     sealed_at timestamptz,
     seal_fingerprint bytea references seal_certificate,
     statement_kid bytea references statement_key,
+    statement_host text,
     pdf_sha256 bytea check (length(pdf_sha256) = 32),
     range_sha256 bytea check (length(range_sha256) = 32),
     issued_at timestamptz,
@@ -196,8 +233,8 @@ create table certificate (
     constraint certificate_row_once unique (batch_id, row_number, version),
     constraint certificate_issued_whole check (state <> 'issued' or (
         sealed_at is not null and status_index is not null and seal_fingerprint is not null
-        and statement_kid is not null and pdf_sha256 is not null and range_sha256 is not null
-        and issued_at is not null)),
+        and statement_kid is not null and statement_host is not null and pdf_sha256 is not null
+        and range_sha256 is not null and issued_at is not null)),
     constraint certificate_parked_named check ((state = 'parked') <= (cause is not null)),
     constraint certificate_void_two_persons check (voided_by <> void_asked_by),
     constraint certificate_void_whole check (
@@ -217,16 +254,16 @@ create function certificate_keeps_its_face() returns trigger language plpgsql as
 declare
     changing constant text[] := array['state', 'standing', 'claimed_by', 'claimed_at',
         'status_sequence', 'status_index', 'sealed_at', 'seal_fingerprint', 'statement_kid',
-        'pdf_sha256', 'range_sha256', 'issued_at', 'cause', 'void_reason', 'void_asked_by',
-        'voided_by'];
+        'statement_host', 'pdf_sha256', 'range_sha256', 'issued_at', 'cause', 'void_reason',
+        'void_asked_by', 'voided_by'];
     moves constant text[] := array['numbered issued', 'numbered parked', 'numbered void',
         'parked numbered', 'parked void'];
 begin
     if to_jsonb(old) - changing <> to_jsonb(new) - changing
        or (old.state <> new.state and old.state || ' ' || new.state <> all (moves))
        or (old.sealed_at is not null and (old.sealed_at, old.status_index, old.seal_fingerprint,
-            old.statement_kid) is distinct from (new.sealed_at, new.status_index,
-            new.seal_fingerprint, new.statement_kid))
+            old.statement_kid, old.statement_host) is distinct from (new.sealed_at,
+            new.status_index, new.seal_fingerprint, new.statement_kid, new.statement_host))
        or (old.state = 'issued' and (old.pdf_sha256, old.range_sha256, old.issued_at)
             is distinct from (new.pdf_sha256, new.range_sha256, new.issued_at)) then
         raise exception 'a certificate keeps its face'
@@ -280,7 +317,7 @@ create policy public_issued on certificate for select to qianfa_public using (st
 
 grant select, insert on number_scheme, number_body, number_counter, seal_certificate, statement_key,
     batch, evidence, commitment, result, certificate to qianfa_console;
-grant update (last_sequence) on number_counter to qianfa_console;
+grant update (first_sequence, last_sequence, document_number) on number_counter to qianfa_console;
 grant update on batch to qianfa_console;
 grant update on evidence, commitment to qianfa_console;
 grant update (state, cause, claimed_by, claimed_at, void_reason, void_asked_by, voided_by)

@@ -26,10 +26,12 @@ from service.ground.errors import (
     BatchNotOpen,
     BatchNotSubmitted,
     BatchUnknown,
+    CentreUnknown,
     EvidenceKeptTooShort,
     FileImportedAlready,
     Finding,
     GatesClosed,
+    InstitutionUnknown,
     Refusal,
     RowsRefused,
 )
@@ -106,7 +108,7 @@ class Commitment(_OfBatch, frozen=True, kw_only=True):
     insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_commitment", str)
     act: ClassVar[Act] = Act.COMMITMENT_RECORD
 
-    party: Party
+    party: Annotated[Party, Meta(description="承诺方 / who commits")]
     committed_by: Annotated[str, Meta(min_length=2, max_length=60, description="承诺人 / by whom")]
     committed_on: Annotated[datetime.date, Meta(description="承诺日期 / on")]
     text_sha256: Annotated[bytes, Meta(description="承诺书文件 / file of the signed text")]
@@ -120,7 +122,7 @@ class Evidence(_OfBatch, frozen=True, kw_only=True):
     not_kept: ClassVar[type[Refusal]] = EvidenceKeptTooShort
 
     evidence_name: Annotated[str, Meta(min_length=1, max_length=100, description="名称 / name")]
-    kind: EvidenceKind
+    kind: Annotated[EvidenceKind, Meta(description="资料类别 / what it is made of")]
     file_sha256: Annotated[bytes, Meta(description="资料文件 / file")]
     kept_until: Annotated[datetime.date, Meta(description="保管至 / kept until")]
 
@@ -171,17 +173,13 @@ class _Locked(msgspec.Struct, frozen=True):
     state: BatchState
 
 
-class _Candidate(msgspec.Struct, frozen=True):
-    row_number: int
-    issuer_code: str
-
-
 class _Held(msgspec.Struct, frozen=True):
     person_key: bytes
     project_name: str
     number: str
 
 
+_institution_known = _sql.one("institution_known", bool)
 _known_file = _sql.perhaps("known_file", int)
 _held = _sql.many("held", _Held)
 _add_batch = _sql.one("add_batch", int)
@@ -191,7 +189,8 @@ _recent = _sql.many("recent", Batch)
 _lock = _sql.perhaps("lock", _Locked)
 _submit = _sql.run("submit")
 _return = _sql.run("return_batch")
-_candidates = _sql.many("candidates", _Candidate)
+_issuer_code = _sql.perhaps("issuer_code", str)
+_passed_rows = _sql.many("passed_rows", int)
 _number = _sql.run("number_certificates")
 _archive = _sql.run("archive")
 
@@ -212,10 +211,13 @@ async def import_rows(
     and texts that the QR code, which names `host`, cannot hold.
 
     Raises:
+        InstitutionUnknown: no institution is recorded under that code.
         FileImportedAlready: the same file is a batch of this city already.
         RowsRefused: with every error of the file.
     """
     accounts.require(actor, Act.BATCH_IMPORT)
+    if not await _institution_known(connection, uscc=upload.uscc):
+        raise InstitutionUnknown(uscc=upload.uscc)
     known = await _known_file(
         connection, city_code=upload.city_code, file_sha256=upload.file_sha256
     )
@@ -316,6 +318,7 @@ async def approve(
 
     Raises:
         BatchUnknown, BatchNotSubmitted: there is none, or it is not submitted.
+        CentreUnknown: nothing says what the city is called on this day.
         GatesClosed: with every finding of the twelve gates.
         NumbersExhausted: the city's numbers of the year do not suffice.
     """
@@ -333,28 +336,31 @@ async def approve(
     )
     if findings:
         raise GatesClosed(findings, batch_id=batch_id, count=len(findings))
-    candidates = await _candidates(connection, batch_id=batch_id, day=archived_on)
-    taken = await numbering.take(connection, batch.city_code, archived_on, len(candidates))
-    public_ids = [token.encode_id(secrets.token_bytes(10)) for _ in candidates]
+    issuer_code = await _issuer_code(connection, city_code=batch.city_code, day=archived_on)
+    if issuer_code is None:
+        raise CentreUnknown(city_code=batch.city_code, day=archived_on)
+    row_numbers = await _passed_rows(connection, batch_id=batch_id)
+    taken = await numbering.take(connection, batch.city_code, archived_on, len(row_numbers))
+    public_ids = [token.encode_id(secrets.token_bytes(10)) for _ in row_numbers]
     await _number(
         connection,
         batch_id=batch_id,
         archived_on=archived_on,
         scheme_version=taken.scheme_version,
         edition=issuance.edition,
-        row_numbers=[candidate.row_number for candidate in candidates],
+        row_numbers=row_numbers,
         numbers=taken.numbers,
         public_ids=public_ids,
         identifiers=[
-            certificates.identifier(issuance.licence_type, candidate.issuer_code, number, 1)
-            for candidate, number in zip(candidates, taken.numbers, strict=True)
+            certificates.identifier(issuance.licence_type, issuer_code, number, 1)
+            for number in taken.numbers
         ],
         examined_fully=_examined_fully(public_ids, issuance.full_examination_percent),
     )
     await _archive(
         connection, batch_id=batch_id, account_name=actor.account_name, archived_on=archived_on
     )
-    detail = {"ranges": taken.ranges, "scheme": taken.scheme_version, "count": len(candidates)}
+    detail = {"ranges": taken.ranges, "scheme": taken.scheme_version, "count": len(row_numbers)}
     await accounts.write(
         connection, actor, Act.BATCH_APPROVE, str(batch_id), detail, city_code=batch.city_code
     )

@@ -1,3 +1,7 @@
+-- institution_known(uscc) -> bool
+-- Whether an institution is recorded.
+select exists (select 1 from institution where uscc = :uscc);
+
 -- known_file(city_code, file_sha256) -> int?
 -- The batch that the same file is already.
 select batch_id from batch where city_code = :city_code and file_sha256 = :file_sha256;
@@ -89,12 +93,13 @@ where batch_id = :batch_id;
 update batch set state = 'returned', return_reason = :reason, decided_at = now()
 where batch_id = :batch_id;
 
--- candidates(batch_id, day) -> [_Candidate]
--- The passed rows in the order of the workbook; with none or an unknown centre there is nothing.
-select row_number, issuer_code
-from result join centre_on(:day) using (city_code)
-where batch_id = :batch_id and passed
-order by row_number;
+-- issuer_code(city_code, day) -> str?
+-- The code of the issuing authority, when anything says what the city is called on a day.
+select issuer_code from centre_on(:day) where city_code = :city_code;
+
+-- passed_rows(batch_id) -> [int]
+-- The passed rows in the order of the workbook.
+select row_number from result where batch_id = :batch_id and passed order by row_number;
 
 -- number_certificates(batch_id, archived_on, scheme_version, edition, row_numbers, numbers, public_ids, identifiers, examined_fully) -> none
 -- Every face is written here, from the row and from what the city is called on this day.
