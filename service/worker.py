@@ -89,13 +89,13 @@ async def processes(
     One that is to work for ever and ends all the same is started again.
     """
     count = settings.processes or os.cpu_count() or 1
-    ended = asyncio.gather(*(_process(address, until_empty=until_empty) for _ in range(count)))
+    tasks = [asyncio.create_task(_process(address, until_empty=until_empty)) for _ in range(count)]
+    ended = asyncio.gather(*tasks)
     try:
         yield ended
     finally:
         ended.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ended
+        await asyncio.gather(ended, *tasks, return_exceptions=True)  # all, not only the first
 
 
 async def _process(address: str, *, until_empty: bool) -> str:

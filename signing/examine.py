@@ -15,8 +15,8 @@ import io
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 import msgspec
 import pypdfium2
@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_der_x509_certificate
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
-from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signature
+from pyhanko.sign.validation import SignatureCoverageLevel, async_validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from signing import keys, metadata, seal
@@ -88,6 +88,8 @@ RESOLUTION_DPI = 150
 CERTIFICATE_COUNT_MAX = 256
 CERTIFICATE_LENGTH_MAX = 4096
 ATTACHMENT_NAME = "record.xml"
+
+_Result = TypeVar("_Result")
 
 _QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 _BYTE_RANGE = re.compile(rb"/ByteRange\[0 ([1-9]\d{0,9}) ([1-9]\d{0,9}) ([1-9]\d{0,9})\]")
@@ -169,7 +171,7 @@ def own(pdf: bytes, record: Record, pin: keys.Pin) -> None:
 def fully(pdf: bytes, pin: keys.Pin) -> datetime.datetime:
     """Let an independent library validate the seal; return the time that the seal states.
 
-    The certificate must have been valid at that time. Must not be called inside an event loop.
+    The certificate must have been valid at that time.
 
     Raises: ExaminationFailed with the first rule broken.
     """
@@ -187,7 +189,7 @@ def fully(pdf: bytes, pin: keys.Pin) -> datetime.datetime:
         moment=sealed_at,
         allow_fetching=False,
     )
-    status = validate_pdf_signature(signature, context)
+    status = _without_loop(async_validate_pdf_signature(signature, context))
     whole = status.coverage is SignatureCoverageLevel.ENTIRE_FILE
     if sealed_at is None or not (status.bottom_line and whole):
         raise ExaminationFailed(rule=Rule.VALIDATION)
@@ -226,6 +228,16 @@ def qr_text(pdf: bytes) -> str | None:
     except Exception:  # noqa: BLE001 - a page that cannot be drawn shows no code
         return None
     return code.text if code else None
+
+
+def _without_loop(waiting_for_nothing: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine that fetches nothing; the jail has no descriptors left for an event loop."""
+    try:
+        waiting_for_nothing.send(None)
+    except StopIteration as done:
+        return cast(_Result, done.value)
+    waiting_for_nothing.close()
+    raise ExaminationFailed(rule=Rule.VALIDATION)
 
 
 def _require(holds: bool, rule: Rule) -> None:

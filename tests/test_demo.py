@@ -1,0 +1,88 @@
+"""The demonstration, twice in a row on a server of its own, judged by independent programs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pypdfium2
+import pytest
+import zxingcpp
+
+ROOT = Path(__file__).parent.parent
+_QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+_RUN = "from tests import demo; demo.main(6)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two runs left behind."""
+    folder = tmp_path_factory.mktemp("demonstration") / "var"
+    assert "12 份查验有效" in _run(folder)
+    assert "24 份查验有效" in _run(folder)
+    return folder
+
+
+def test_two_runs_leave_certificates_secrets_for_one_reader_and_no_server(folder: Path) -> None:
+    pdfs = [path.stem for path in folder.glob("demo/*/*.pdf")]
+    assert (len(pdfs), len(set(pdfs))) == (24, 24)
+    secrets = list(folder.glob("*.secret"))
+    assert len(secrets) == 5
+    assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
+    assert not _servers(folder)
+
+
+def test_the_qr_code_of_every_page_is_read_by_an_independent_reader(folder: Path) -> None:
+    texts = {_qr_of(path) for path in folder.glob("demo/*/*.pdf")}
+    assert len(texts) == 24
+    assert all(text.startswith("https://localhost:8443/v/") for text in texts)
+
+
+def test_pdfsig_calls_every_signature_valid_and_every_document_signed(folder: Path) -> None:
+    if shutil.which("pdfsig") is None:
+        assert not os.environ.get("CI"), "poppler-utils is missing"
+        pytest.skip("poppler-utils is missing")
+    for pdf in folder.glob("demo/*/*.pdf"):
+        said = subprocess.run(
+            ["pdfsig", "-nocert", pdf], capture_output=True, text=True, check=True
+        ).stdout
+        assert said.count("Signature #") == 1
+        assert "Signature is Valid" in said
+        assert "Total document signed" in said
+
+
+def _run(folder: Path) -> str:
+    """Run the demonstration with six rows a city; what it says is what a person sees."""
+    environment = {name: value for name, value in os.environ.items() if "QIANFA" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN],
+        cwd=ROOT,
+        env=environment | {"QIANFA_VAR": str(folder), "QIANFA_PROCESSES": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _qr_of(pdf: Path) -> str:
+    with pypdfium2.PdfDocument(pdf) as document:
+        picture = document[0].render(scale=150 / 72, grayscale=True).to_numpy()
+    (code,) = zxingcpp.read_barcodes(picture, _QR_CODE)
+    return str(code.text)
+
+
+def _servers(folder: Path) -> list[str]:
+    """Return the command lines of servers that still run under a folder."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line:
+            lines.append(line)
+    return lines

@@ -1,0 +1,229 @@
+"""The public face: page and API alike, masked, uncached, silent about IDs; and the whole server."""
+
+import datetime
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from jinja2 import Environment, FileSystemLoader
+
+from service.checking import verification
+from service.checking.verification import Presented, Status
+from service.ground import db
+from service.ground.db import Pool
+from service.ground.settings import templates_folder
+from service.web import public
+from tests.world import CHENGDU, World, batch_facts, rows
+
+PAGES = templates_folder() / "pages"
+NAME = "欧阳娜娜"
+DOORS = ("/v/{}", "/api/v1/certificates/{}/verdict")
+UNKNOWN_ID = "0123456789abcdef"
+
+
+class Site(msgspec.Struct, frozen=True):
+    """The public application over a world with one issued certificate."""
+
+    world: World
+    public_id: str
+    client: httpx.AsyncClient
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    people = [msgspec.structs.replace(row, name=NAME) for row in rows(1)]
+    batch_id = await world.import_rows(CHENGDU, people)
+    await world.record(f"operator-{CHENGDU}", *batch_facts(batch_id).values())
+    await world.submit(CHENGDU, batch_id)
+    await world.approve(CHENGDU, batch_id)
+    await world.issue()
+    async with world.connection() as connection:
+        public_id = await connection.fetchval("select public_id from certificate")
+    pool = await db.open_public_pool(world.address, size=2)
+    async with pool, _client(pool) as client:
+        yield Site(world, public_id, client)
+
+
+def _client(pool: Pool) -> httpx.AsyncClient:
+    application: Any = public.application(pool, PAGES)
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def test_a_scanned_certificate_is_shown_with_its_name_masked(site: Site) -> None:
+    page, api = [await site.client.get(door.format(site.public_id)) for door in DOORS]
+    assert (page.status_code, api.status_code) == (200, 200)
+    answer = api.json()
+    assert (answer["status"], answer["name"]) == ("valid", "欧＊＊＊")
+    (person,) = rows(1)
+    for text in (page.text, api.text):
+        assert answer["number"] in text
+        assert answer["name"] in text
+        for hidden in (NAME, person.id_number, str(person.born_on), site.public_id):
+            assert hidden not in text
+    assert not {"id_number", "born_on", "score", "sex"} & set(answer)
+
+
+async def test_a_revocation_shows_at_once(site: Site) -> None:
+    async with site.world.connection() as connection:
+        await connection.execute("update certificate set standing = 'revoked'")
+    page, api = [await site.client.get(door.format(site.public_id)) for door in DOORS]
+    assert api.json()["status"] == "revoked"
+    assert "已撤销" in page.text
+
+
+async def test_an_unknown_id_has_a_verdict_and_a_malformed_one_has_none(site: Site) -> None:
+    page, api = [await site.client.get(door.format(UNKNOWN_ID)) for door in DOORS]
+    assert (page.status_code, api.status_code) == (200, 200)
+    assert "查无此证" in page.text
+    assert api.json()["status"] == "unknown"
+    malformed = ("UPPERCASE0000000", "short", "i" * 16, "0" * 10_000, "%3Cscript%3E", "%00" * 16)
+    for door in DOORS:
+        for public_id in malformed:
+            problem = await site.client.get(door.format(public_id))
+            assert problem.status_code == 400
+            assert problem.headers["content-type"] == "application/problem+json"
+            assert problem.json() == {"type": "about:blank", "title": "Bad Request", "status": 400}
+
+
+async def test_there_is_nothing_else_to_find(site: Site) -> None:
+    for path in ("/", "/schema", "/v/", f"/v/{UNKNOWN_ID}/x", "/metrics"):
+        problem = await site.client.get(path)
+        assert problem.status_code == 404, path
+        assert problem.headers["content-type"] == "application/problem+json"
+    assert (await site.client.post(f"/v/{site.public_id}")).status_code == 405
+
+
+async def test_no_answer_is_cached_framed_indexed_or_tells_where_one_came_from(site: Site) -> None:
+    for path in (*(door.format(site.public_id) for door in DOORS), "/v/malformed", "/nothing"):
+        headers = (await site.client.get(path)).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-robots-tag"] == "noindex, nofollow"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+async def test_a_lost_database_is_a_503_and_a_fault_a_500_that_say_nothing(
+    world: World, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    broken = await db.open_public_pool(world.address, size=1)
+    gone = await db.open_public_pool("postgresql://nobody:x@127.0.0.1:1/nothing", size=1)
+    async with broken, gone:
+        for pool, status in ((gone, 503), (broken, 500)):
+            if pool is broken:
+                async with world.connection() as connection:
+                    await connection.execute(
+                        "alter table certificate rename column standing to elsewhere"
+                    )
+            async with _client(pool) as client:
+                for door in DOORS:
+                    problem = await client.get(door.format(site.public_id))
+                    assert problem.status_code == status
+                    assert problem.headers["content-type"] == "application/problem+json"
+                    assert "127.0.0.1" not in problem.text
+                    assert "certificate" not in problem.text
+    assert "web:request:fault" in caplog.text
+    ours = [record for record in caplog.records if not record.name.startswith("httpx")]
+    assert not any(site.public_id in record.getMessage() for record in ours)
+
+
+def test_every_status_has_a_page_that_works_alone() -> None:
+    template = Environment(loader=FileSystemLoader(PAGES), autoescape=True).get_template(
+        "verdict.html"
+    )
+    for status in Status:
+        verdict = msgspec.structs.replace(
+            verification.decide(Presented(), datetime.datetime.now(datetime.UTC)),
+            status=status,
+            name="<b>&",
+            number="2651010001600001",
+            issued_on=datetime.date(2026, 6, 12),
+        )
+        for specimen in (False, True):
+            shown = msgspec.structs.replace(verdict, specimen=specimen)
+            word = verification.WORDS["status"][status.value]
+            page = template.render(
+                verdict=shown, word=word, sentence=verification.WORDS["reason"]["registered"]
+            )
+            assert word["zh"] in page
+            assert ("样本" in page) == specimen
+            assert not re.search(r"<script|<link|<img|<form|https?:|url\(|@import|<b>", page)
+
+
+@pytest.fixture
+def serving(world: World) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`qianfa serve` on a free port, in a session of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if "QIANFA" not in name} | {
+        "QIANFA_VAR": str(world.settings.var),
+        "QIANFA_DATABASE_URL": world.address,
+        "QIANFA_KEYS": world.settings.keys,
+        "QIANFA_PORT": str(port),
+        "QIANFA_PROCESSES": "1",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", "from service.cli import main; main()", "serve"],
+        env=environment,
+        cwd=Path(__file__).parent.parent,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process, port
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_answers_and_ends_with_nothing_left_behind(
+    serving: tuple[subprocess.Popen[bytes], int], ending: signal.Signals
+) -> None:
+    process, port = serving
+    page = _fetch(f"http://127.0.0.1:{port}/v/{UNKNOWN_ID}")
+    assert "查无此证" in page
+    assert _session(process.pid) > {process.pid}
+    process.send_signal(ending)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode in (0, 128 + ending)
+    assert said.decode().strip() == f"http://127.0.0.1:{port}/v/ID  (Ctrl-C)"
+    assert not _session(process.pid)
+
+
+def _fetch(url: str) -> str:
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own server
+                return str(response.read().decode())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("nobody answers")
+
+
+def _session(leader: int) -> set[int]:
+    """Return the processes of a session that live."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(entry.name)) == leader:
+                found.add(int(entry.name))
+        except ProcessLookupError:
+            continue
+    return found
