@@ -103,6 +103,8 @@ def _runs(data: Path) -> bool:
 def _children_linger(data: Path) -> bool:
     """Look whether children of a killed server still hold its memory and may still write."""
     segment = _noted(data, _MEMORY_LINE).split()[1:]
+    if not segment:
+        return False
     rows = [row.split() for row in Path("/proc/sysvipc/shm").read_text().splitlines()]
     return any([row[1]] == segment and row[6] != "0" for row in rows)
 

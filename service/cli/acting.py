@@ -1,0 +1,101 @@
+"""Acting: how a command proves its account, says what it will change, and reaches the database."""
+
+import asyncio
+import datetime
+import functools
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service import terminal, wiring
+from service.ground import errors
+from service.ground.settings import Settings
+from service.issuing import batches
+
+
+def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
+    """Make a command body of an act at a desk: prove the account, confirm, then run it."""
+
+    def decorate(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+        @click.option("--as", "account", metavar="ACCOUNT", help="账户 / account [QIANFA_ACTOR]")
+        @click.option(
+            "--secret-file",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="存有口令的文件 / file with its secret",
+        )
+        @functools.wraps(function)
+        def body(account: str | None, secret_file: Path | None, **given: Any) -> None:
+            context = click.get_current_context()
+            settings: Settings = context.obj
+            if changes:
+                _confirm(context, given.pop("yes"), given)
+            account = account or settings.actor or _ask("账户 account", "--as")
+            if secret_file:
+                secret = secret_file.read_text("utf-8", "replace").strip()
+            else:
+                secret = settings.secret or _ask("口令 secret", "--secret-file", hide_input=True)
+
+            async def work(address: str) -> None:
+                async with wiring.desk(address, account, secret) as desk:
+                    await function(settings, desk, **given)
+
+            run(settings, work)
+
+        if changes:
+            body = click.option("--yes", is_flag=True, help="不再询问 / do not ask")(body)
+        return body
+
+    return decorate
+
+
+def _confirm(context: click.Context, yes: bool, given: dict[str, Any]) -> None:
+    """Say what will change, and ask whoever is there to be asked."""
+    what = (context.command.help or "").splitlines()[0]
+    words = [f"{name}={_shown(value)}" for name, value in given.items() if value]
+    terminal.err.print(terminal.plain(f"→ {what}  {' '.join(words)}"), soft_wrap=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise errors.ConfirmationAbsent
+    click.confirm("确定 proceed?", abort=True, err=True)
+
+
+def _ask(words: str, option: str, *, hide_input: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"须给出 {option} / {option} is needed")
+    return str(click.prompt(words, hide_input=hide_input, err=True))
+
+
+def _shown(value: object) -> str:
+    return value.hex()[:16] if isinstance(value, bytes) else str(value)
+
+
+def run(settings: Settings, work: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    """Hold the database running while `work` is done at its address."""
+    with wiring.database(settings) as address:
+        asyncio.run(work(address))
+
+
+def now() -> datetime.datetime:
+    """Return the time of this command."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def today() -> datetime.date:
+    """Return the legal day of this command."""
+    return datetime.datetime.now(batches.LEGAL_ZONE).date()
+
+
+def read(path: Path, size_max: int) -> bytes:
+    """Read a file, and of one that is too large one byte more than is allowed."""
+    with path.open("rb") as file:
+        return file.read(size_max + 1)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, making the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

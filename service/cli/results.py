@@ -1,0 +1,244 @@
+"""Results: the workbook, its batch, and the certificates that come of it."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import click
+import msgspec
+
+from service import terminal, wiring
+from service.cli import acting
+from service.ground import errors, jail
+from service.ground import settings as settings_room
+from service.ground.jail import Jail
+from service.ground.objects import Objects
+from service.ground.settings import Settings
+from service.issuing import batches, certificates
+from service.issuing.batches import gates, rows, template, workbook
+from service.registry import accounts, catalogue
+from service.registry.journal import Act
+from service.wiring import Desk
+
+_READ_JOB = "service.issuing.batches.workbook:read"
+_WORKBOOK_BYTES_MAX = 20 << 20
+_batch_argument = click.argument(
+    "batch_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="批次号"
+)
+
+
+@click.command("template")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--city-code", default=accounts.PROVINCE, help="列出该市（州）的项目 / projects of")
+@click.pass_obj
+def write_template(settings: Settings, path: Path, city_code: str) -> None:
+    """写出成绩表模板 / Write the results workbook to fill in."""
+
+    async def work(address: str) -> None:
+        async with wiring.connection(address) as connection:
+            names = await catalogue.projects(connection, city_code, acting.today())
+        workbook_bytes = io.BytesIO()
+        guide = settings_room.templates_folder() / "sheets" / "guide.toml"
+        template.write(workbook_bytes, names, guide)
+        acting.write(path, workbook_bytes.getvalue())
+        terminal.say(f"{path}（{len(names)} 个项目 projects）")
+
+    acting.run(settings, work)
+
+
+@click.group("batch")
+def batch() -> None:
+    """批次：导入、提交、退回、批准 / Batches: import, submit, return, approve."""
+
+
+@batch.command("import")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--uscc", required=True, help="报名考核机构统一社会信用代码 / institution")
+@acting.act(changes=True)
+async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) -> None:
+    """导入成绩表，一次列出全部错误 / Import a results workbook; lists every error at once."""
+    content = acting.read(path, _WORKBOOK_BYTES_MAX)
+    if len(content) > _WORKBOOK_BYTES_MAX:
+        raise errors.FileTooLarge(limit=_WORKBOOK_BYTES_MAX)
+    vault = wiring.vault(settings)
+    with terminal.progress("读取 reading", 3) as done:
+        async with Jail(_READ_JOB, concurrent=1) as cells:
+            answer = await cells.run(_READ_JOB, content, jail.WORKBOOK)
+        done(1)
+        sheet = msgspec.convert(answer, workbook.Sheet)
+        read_rows, faults, warnings = rows.judge(
+            sheet, wiring.drawable_characters(), acting.today()
+        )
+        done(2)
+        terminal.findings(warnings, title="提示 warnings") if warnings else None
+        upload = batches.Upload(
+            city_code=desk.actor.city_code,
+            uscc=uscc,
+            file_name=path.name,
+            file_sha256=hashlib.sha256(content).digest(),
+        )
+        async with desk.acting():
+            batch_id = await batches.import_rows(
+                desk.connection,
+                desk.actor,
+                vault,
+                upload,
+                rows=read_rows,
+                errors=faults,
+                host=settings.host,
+            )
+        done(3)
+    terminal.say(f"批次 batch {batch_id}：{len(read_rows)} 行 rows")
+
+
+@batch.command("list")
+@acting.act(changes=False)
+async def batch_list(_: Settings, desk: Desk) -> None:
+    """列出最近的批次 / List the newest batches."""
+    async with desk.acting():
+        found = await batches.recent(desk.connection)
+    terminal.table(
+        found,
+        {
+            "batch_id": "批次", "city_code": "市（州）", "state": "状态", "row_count": "行数",
+            "passed_count": "合格", "archived_on": "归档", "return_reason": "退回原因",
+            "file_name": "文件",
+        },
+    )  # fmt: skip
+
+
+@batch.command("gates")
+@_batch_argument
+@acting.act(changes=False)
+async def batch_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
+    """逐项显示签发条件 / Show what every gate says of a batch."""
+    async with desk.acting():
+        await _show_gates(settings, desk, batch_id)
+
+
+async def _show_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
+    await batches.find(desk.connection, batch_id)
+    found = await gates.judge(
+        desk.connection,
+        batch_id,
+        reviewer=None,
+        rules=wiring.rules(settings),
+        vault=wiring.vault(settings),
+        drawable=wiring.drawable_characters(),
+        today=acting.today(),
+    )
+    if found:
+        terminal.findings(found, title="未通过的签发条件 closed gates", console=terminal.out)
+    else:
+        terminal.say("签发条件全部满足 all gates are open")
+
+
+@batch.command("submit")
+@_batch_argument
+@acting.act(changes=True)
+async def batch_submit(settings: Settings, desk: Desk, batch_id: int) -> None:
+    """提交复核 / Hand a batch to the reviewer."""
+    async with desk.acting():
+        await batches.submit(desk.connection, desk.actor, batch_id)
+        await _show_gates(settings, desk, batch_id)
+    terminal.say(f"批次 {batch_id} 已提交 submitted")
+
+
+@batch.command("return")
+@_batch_argument
+@click.option("--reason", required=True, help="退回原因 / why")
+@acting.act(changes=True)
+async def batch_return(_: Settings, desk: Desk, batch_id: int, reason: str) -> None:
+    """退回批次 / Give a batch back with the reason."""
+    async with desk.acting():
+        await batches.return_(desk.connection, desk.actor, batch_id, reason)
+    terminal.say(f"批次 {batch_id} 已退回 returned")
+
+
+@batch.command("approve")
+@_batch_argument
+@acting.act(changes=True)
+async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
+    """批准批次：归档并编号 / Approve a batch: archive it and number its certificates."""
+    vault = wiring.vault(settings)
+    with terminal.progress("批准 approving", 1) as done:
+        async with desk.acting():
+            approval = await batches.approve(
+                desk.connection,
+                desk.actor,
+                batch_id,
+                vault=vault,
+                rules=wiring.rules(settings),
+                drawable=wiring.drawable_characters(),
+                issuance=wiring.issuance(settings),
+                now=acting.now(),
+            )
+        done(1)
+    numbers = approval.numbers
+    span = f"{numbers[0]} – {numbers[-1]}" if numbers else "–"
+    terminal.say(
+        f"批次 {batch_id}：归档 archived {approval.archived_on}，{len(numbers)} 个编号 {span}"
+    )
+
+
+@batch.command("certificates")
+@_batch_argument
+@acting.act(changes=False)
+async def batch_certificates(_: Settings, desk: Desk, batch_id: int) -> None:
+    """列出批次的证书 / List the certificates of a batch, void numbers included."""
+    async with desk.acting():
+        await batches.find(desk.connection, batch_id)
+        found = await certificates.of_batch(desk.connection, batch_id)
+    terminal.table(
+        found,
+        {
+            "number": "编号", "version": "版本", "name": "姓名", "project_name": "项目",
+            "state": "状态", "standing": "效力", "pdf_sha256": "SHA-256", "cause": "搁置原因",
+        },
+    )  # fmt: skip
+
+
+@batch.command("export")
+@_batch_argument
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), required=True, help="文件夹 / folder"
+)
+@acting.act(changes=False)
+async def batch_export(settings: Settings, desk: Desk, batch_id: int, folder: Path) -> None:
+    """导出已签发的 PDF / Write the issued PDFs of a batch into a folder."""
+    store = Objects.open(settings.store_address)
+    async with desk.acting():
+        await batches.find(desk.connection, batch_id)
+        found = await certificates.of_batch(desk.connection, batch_id)
+        issued = [(one.number, one.pdf_sha256) for one in found if one.pdf_sha256]
+        detail = {"count": len(issued)}
+        await accounts.write(
+            desk.connection, desk.actor, Act.CERTIFICATES_EXPORT, str(batch_id), detail
+        )
+    with terminal.progress("导出 exporting", len(issued)) as done:
+        for count, (number, digest) in enumerate(issued, start=1):
+            acting.write(folder / f"{number}.pdf", await store.get(digest.hex()))
+            done(count)
+    terminal.say(f"{len(issued)} 份 PDF → {folder}")
+
+
+@batch.command("retry")
+@_batch_argument
+@acting.act(changes=True)
+async def batch_retry(_: Settings, desk: Desk, batch_id: int) -> None:
+    """重做搁置的证书，撤回未确认的作废 / Put parked certificates back into the queue."""
+    async with desk.acting():
+        await batches.find(desk.connection, batch_id)
+        numbers = await certificates.retry(desk.connection, desk.actor, batch_id)
+    terminal.say(f"{len(numbers)} 个 {' '.join(numbers)}")
+
+
+@click.command("void")
+@click.argument("number")
+@click.option("--reason", required=True, help="作废原因 / why")
+@acting.act(changes=True)
+async def void(_: Settings, desk: Desk, number: str, reason: str) -> None:
+    """作废永远无法签发的编号，须两人 / Void a number that can never be sealed; two persons."""
+    async with desk.acting():
+        done = await certificates.void(desk.connection, desk.actor, number, reason)
+    terminal.say(f"{number} {'已作废 void' if done else '待另一人确认 waits for a second person'}")

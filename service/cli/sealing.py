@@ -1,0 +1,116 @@
+"""Sealing and answering: work on the queue, serve verification, verify what is in hand."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import click
+import uvicorn
+
+from service import terminal, wiring, worker
+from service.checking import verification
+from service.checking.verification import Status
+from service.cli import acting
+from service.ground import db, errors
+from service.ground import settings as settings_room
+from service.ground.db import Role
+from service.ground.jail import Jail
+from service.ground.settings import Settings
+from service.issuing import issuance
+from service.web import public
+
+_NUMBER_LENGTH_MAX = 20
+
+
+def _require_workable(settings: Settings) -> None:
+    """Let what would keep every worker from starting be said once, before any of them."""
+    wiring.press(settings, acting.now())
+
+
+@click.command("issue")
+@click.pass_obj
+def issue(settings: Settings) -> None:
+    """签章并签发全部待办 / Seal and issue everything that is numbered.
+
+    可随时中断，再次运行即继续 / May be interrupted at any time; run again to go on.
+    """
+    _require_workable(settings)
+
+    async def work(address: str) -> None:
+        async with (
+            wiring.connection(address) as connection,
+            worker.processes(settings, address, until_empty=True) as ended,
+        ):
+            before = now = await issuance.progress(connection)
+            with terminal.progress("签章 sealing", before.numbered) as done:
+                while not ended.done():
+                    await asyncio.wait([ended], timeout=0.3)
+                    now = await issuance.progress(connection)
+                    done(before.numbered - now.numbered)
+        issued, parked = now.issued - before.issued, now.parked - before.parked
+        terminal.say(f"签发 issued {issued}，搁置 parked {parked}，待办 left {now.numbered}")
+        reasons = [reason for reason in ended.result() if reason]
+        if reasons:
+            click.echo("\n".join(sorted(set(reasons))), err=True)
+            raise errors.WorkerFailed(count=len(reasons))
+
+    acting.run(settings, work)
+
+
+@click.command("serve")
+@click.pass_obj
+def serve(settings: Settings) -> None:
+    """启动查验服务与签章进程 / Serve public verification and keep sealing."""
+    _require_workable(settings)
+
+    async def work(address: str) -> None:
+        async with (
+            wiring.connection(address),
+            worker.processes(settings, address, until_empty=False),
+            await db.open_public_pool(address, size=16) as pool,
+        ):
+            application = public.application(pool, settings_room.templates_folder() / "pages")
+            config = uvicorn.Config(
+                application, access_log=False, log_level="warning", server_header=False
+            )
+            terminal.say(f"http://127.0.0.1:{settings.port}/v/ID  (Ctrl-C)")
+            await uvicorn.Server(config).serve([listening])
+
+    with _listening(settings.port) as listening:
+        acting.run(settings, work)
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise errors.SettingRefused(name="QIANFA_PORT", reason=error.strerror) from error
+
+
+@click.command("verify")
+@click.argument("what")
+@click.option("--name", help="持证人姓名，与编号同时给出 / holder's full name, with a number")
+@click.pass_context
+def verify(context: click.Context, what: str, name: str | None) -> None:
+    """查验证书：PDF、编号加姓名、二维码内容 / Verify a PDF, a number with name, a QR text."""
+
+    async def work(address: str) -> None:
+        async with wiring.connection(address) as connection, db.acting(connection, Role.PUBLIC):
+            if name is not None:
+                answer = await verification.by_number(connection, what, name, acting.now())
+            elif os.path.exists(what):  # noqa: PTH110, ASYNC240 - for a Path a QR text is too long
+                content = acting.read(Path(what), verification.PDF_BYTES_MAX)
+                async with Jail(verification.EXAMINE_JOB, concurrent=1) as examiner:
+                    answer = await verification.by_file(connection, examiner, content, acting.now())
+            elif what.isdigit() and len(what) <= _NUMBER_LENGTH_MAX:
+                raise click.UsageError("编号须与 --name 同时给出 / a number needs --name")
+            elif what.lower().endswith(".pdf"):
+                raise errors.FileUnusable(path=what, reason="不存在 not found")
+            else:
+                answer = await verification.by_text(connection, what, acting.now())
+        terminal.verdict(answer)
+        codes = {Status.VALID: 0, Status.INDETERMINATE: 2}
+        context.exit(codes.get(answer.status, 1))
+
+    acting.run(context.obj, work)
