@@ -61,7 +61,7 @@ def candidates(
 
     Every `failed_every`-th has failed.
     """
-    chance = random.Random(serial)
+    chance = random.Random(serial)  # noqa: S311 - invented people
     return [
         _candidate(
             chance,

@@ -17,16 +17,16 @@ from service.issuing import batches, certificates
 from service.issuing.batches import Approval, BatchState
 from service.issuing.batches.rows import Row
 from service.registry.accounts import PROVINCE, Actor, Role
-from service.registry.catalogue import (
-    Announcement,
-    DailySession,
-    Project,
-    ProjectKind,
+from service.registry.catalogue import Announcement, DailySession, Project, ProjectKind
+from service.registry.facts import Fact
+from service.registry.institutions import (
+    CrossFiling,
+    Filing,
+    Institution,
+    Plan,
     SessionException,
     Waiver,
 )
-from service.registry.facts import Fact
-from service.registry.institutions import CrossFiling, Filing, Institution, Plan
 from service.wiring import Desk
 from tests import invented
 from tests.world import CHENGDU, MIANYANG, NOW, TODAY, World, batch_facts, rows

@@ -124,11 +124,14 @@ def settings_list() -> None:
 @click.command("check")
 @click.pass_context
 def check(context: click.Context) -> None:
-    """重算流水日志的哈希链 / Replay the hash chains of the journal."""
+    """重算日志的哈希链，列出各市链首 / Replay the journal, list the head of each chain."""
 
     async def work(address: str) -> None:
         async with wiring.connection(address) as connection:
             broken = await journal.broken(connection)
+            heads = await journal.heads(connection)
+        for head in heads:
+            terminal.say(f"{head.city_code} #{head.sequence} {head.hash.hex()}")
         for one in broken:
             terminal.say(f"✗ {one.city_code} #{one.sequence} {one.reason}")
         if broken:

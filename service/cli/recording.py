@@ -23,7 +23,7 @@ _FACTS: dict[str, type[Fact]] = {
     "project": catalogue.Project,
     "session": catalogue.DailySession,
     "announcement": catalogue.Announcement,
-    "exception": catalogue.SessionException,
+    "exception": institutions.SessionException,
     "institution": institutions.Institution,
     "filing": institutions.Filing,
     "cross-filing": institutions.CrossFiling,

@@ -1,4 +1,4 @@
-"""The catalogue: cities and their centres, projects, the session calendar and its exceptions.
+"""The catalogue: cities and their centres, projects, and when they are assessed.
 
 Everything is effective-dated: a row says what holds from a day on, and an old certificate keeps
 what held when it was archived. A city may add projects of its own, which stand before the
@@ -46,13 +46,6 @@ class ProjectKind(StrEnum):
     UNIFIED = "unified"
     DAILY = "daily"
     CLOSED = "closed"
-
-
-class Waiver(StrEnum):
-    """What an exception lifts: the session's dates, or the deadline for the papers."""
-
-    SESSION = "session"
-    DEADLINE = "deadline"
 
 
 class Centre(Fact, frozen=True, kw_only=True):
@@ -115,21 +108,6 @@ class Announcement(Fact, frozen=True, kw_only=True):
     starts_on: StartsOn
     ends_on: Annotated[datetime.date, Meta(description="考核结束日期 / last day")]
     papers_until: PapersUntil
-    document_number: DocumentNumber
-
-
-class SessionException(Fact, frozen=True, kw_only=True):
-    """登记考核时间或材料期限的例外 / Record an exception to dates or deadline."""
-
-    insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_exception", str)
-    act: ClassVar[Act] = Act.EXCEPTION_RECORD
-
-    city_code: CityCode
-    uscc: Annotated[str, Meta(description="机构统一社会信用代码 / institution")]
-    project_name: ProjectName
-    exam_on: Annotated[datetime.date, Meta(description="考核日期 / exam date")]
-    waives: Annotated[Waiver, Meta(description="豁免事项 / what is waived")]
-    reason: Annotated[Line, Meta(description="原因 / why")]
     document_number: DocumentNumber
 
 

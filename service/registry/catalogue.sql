@@ -32,14 +32,6 @@ values (:city_code, :project_name, :starts_on, :ends_on, :papers_until, :documen
 on conflict do nothing
 returning city_code;
 
--- record_exception(city_code, uscc, project_name, exam_on, waives, reason, document_number) -> str?
--- An exception holds for one institution, project and day.
-insert into session_exception (city_code, uscc, project_name, exam_on, waives, reason,
-    document_number)
-values (:city_code, :uscc, :project_name, :exam_on, :waives, :reason, :document_number)
-on conflict do nothing
-returning city_code;
-
 -- projects(city_code, day) -> [str]
 -- Names of the projects that are open in a city.
 select project_name from project

@@ -1,4 +1,4 @@
-"""Institutions: who may assess what, where, and what they have reported.
+"""Institutions: who may assess what, where, what they have reported, and their exceptions.
 
 An institution is known by its unified social credit code. A filing (备案) lets it assess given
 projects in one mode; working in a city other than the filing's needs a cross-city filing there and
@@ -8,6 +8,7 @@ Source: 川人社职鉴〔2025〕35号, 一(三) and 六(二); GB 32100-2015.
 """
 
 import datetime
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -19,6 +20,7 @@ from service.registry import people
 from service.registry.catalogue import (
     CityCode,
     DocumentNumber,
+    Line,
     ProjectKind,
     ProjectName,
     StartsOn,
@@ -31,6 +33,13 @@ from service.registry.journal import Act
 _sql = statements.beside(__file__)
 
 Uscc = Annotated[str, Meta(description="统一社会信用代码 / USCC of the institution")]
+
+
+class Waiver(StrEnum):
+    """What an exception lifts: the session's dates, or the deadline for the papers."""
+
+    SESSION = "session"
+    DEADLINE = "deadline"
 
 
 class _OfInstitution(Fact, frozen=True, kw_only=True):
@@ -94,4 +103,18 @@ class Plan(_OfInstitution, frozen=True, kw_only=True):
     project_name: ProjectName
     starts_on: StartsOn
     reported_on: Annotated[datetime.date, Meta(description="报送日期 / reported on")]
+    document_number: DocumentNumber
+
+
+class SessionException(_OfInstitution, frozen=True, kw_only=True):
+    """登记考核时间或材料期限的例外 / Record an exception to dates or deadline."""
+
+    insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_exception", str)
+    act: ClassVar[Act] = Act.EXCEPTION_RECORD
+
+    city_code: CityCode
+    project_name: ProjectName
+    exam_on: Annotated[datetime.date, Meta(description="考核日期 / exam date")]
+    waives: Annotated[Waiver, Meta(description="豁免事项 / what is waived")]
+    reason: Annotated[Line, Meta(description="原因 / why")]
     document_number: DocumentNumber

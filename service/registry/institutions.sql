@@ -26,3 +26,11 @@ insert into plan (uscc, city_code, project_name, starts_on, reported_on, documen
 values (:uscc, :city_code, :project_name, :starts_on, :reported_on, :document_number)
 on conflict do nothing
 returning city_code;
+
+-- record_exception(city_code, uscc, project_name, exam_on, waives, reason, document_number) -> str?
+-- An exception holds for one institution, project and day.
+insert into session_exception (city_code, uscc, project_name, exam_on, waives, reason,
+    document_number)
+values (:city_code, :uscc, :project_name, :exam_on, :waives, :reason, :document_number)
+on conflict do nothing
+returning city_code;

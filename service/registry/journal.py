@@ -2,8 +2,8 @@
 
 The database numbers, dates and chains the entries as they are written and refuses to change them;
 an entry commits or vanishes with the act that it tells of. `broken` replays the chains and names
-the first entry that does not follow from the one before, so that even the owner of the database
-cannot edit history unseen.
+the first that does not follow from the one before. Whoever owns the database and recomputes a whole
+chain is seen only by those who kept an older head: note `qianfa check` outside.
 """
 
 from enum import StrEnum
@@ -59,8 +59,17 @@ class Break(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Head(msgspec.Struct, frozen=True):
+    """The newest entry of a city's journal, on which all before it depend."""
+
+    city_code: str
+    sequence: int
+    hash: bytes
+
+
 _write = _sql.run("write")
 _broken = _sql.many("broken", Break)
+_heads = _sql.many("heads", Head)
 
 
 async def write(
@@ -83,3 +92,8 @@ async def write(
 async def broken(connection: Connection) -> list[Break]:
     """Replay every chain; the answer is empty when nothing was edited, removed or cut off."""
     return await _broken(connection)
+
+
+async def heads(connection: Connection) -> list[Head]:
+    """Return the newest entry of every city."""
+    return await _heads(connection)

@@ -29,3 +29,7 @@ with entry as (
     where (last.sequence, last.hash) is distinct from (head.sequence, head.hash)
 )
 select distinct on (city_code) city_code, sequence, reason from break order by city_code, sequence;
+
+-- heads() -> [Head]
+-- The newest entry of each city, to be noted outside the database.
+select city_code, sequence, hash from journal_head order by city_code limit 1000;
