@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from obstore.exceptions import BaseError
 
-from service.ground.errors import ObjectDamaged, ObjectMissing
+from service.ground.errors import ObjectDamaged, ObjectMissing, StoreUnavailable
 from service.ground.objects import Objects
 
 BLOBS = [bytes([number]) * 25_000 for number in range(32)]
@@ -67,10 +66,12 @@ def test_each_file_and_each_new_folder_is_synced_before_the_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
+    inodes: list[int] = []
     fsync = os.fsync
 
     def note(descriptor: int) -> None:
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        inodes.append(os.fstat(descriptor).st_ino)
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
@@ -79,10 +80,14 @@ def test_each_file_and_each_new_folder_is_synced_before_the_answer(
     assert {tmp_path, tmp_path / "new"} <= set(synced)
     for blob in (b"first", b"second"):
         synced.clear()
+        inodes.clear()
         (digest,) = asyncio.run(objects.put_all([blob]))
         path = path_of(folder, digest)
-        assert set(synced) == {path, path.parent, path.parent.parent, folder}
-        assert synced.index(path) < synced.index(path.parent)
+        draft, *folders = synced
+        assert draft.parent == path.parent
+        assert draft != path  # a durable file of the same name is only replaced by a durable one
+        assert inodes[0] == path.stat().st_ino
+        assert set(folders) == {path.parent, path.parent.parent, folder}
 
 
 @given(st.lists(st.binary(max_size=64), max_size=4))
@@ -99,5 +104,11 @@ def test_a_store_that_cannot_be_written_raises_and_does_not_pretend(tmp_path: Pa
     objects = Objects.open(tmp_path)
     digest = hashlib.sha256(b"sealed").hexdigest()
     (tmp_path / digest[:2]).write_text("a file where a folder should be", "utf-8")
-    with pytest.raises(BaseError, match=digest):
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
         asyncio.run(objects.put_all([b"sealed"]))
+
+
+def test_a_store_below_a_file_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file where a folder should be", "utf-8")
+    with pytest.raises(StoreUnavailable):
+        Objects.open(tmp_path / "file" / "objects")

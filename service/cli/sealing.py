@@ -48,7 +48,8 @@ def issue(settings: Settings) -> None:
                     await asyncio.wait([ended], timeout=0.3)
                     now = await issuance.progress(connection)
                     done(before.numbered - now.numbered)
-        issued, parked = now.issued - before.issued, now.parked - before.parked
+        parked = now.parked - before.parked
+        issued = before.numbered - now.numbered - parked
         terminal.say(f"签发 issued {issued}，搁置 parked {parked}，待办 left {now.numbered}")
         reasons = [reason for reason in ended.result() if reason]
         if reasons:

@@ -48,10 +48,9 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a batch is, or with no batch the whole queue."""
+    """What is not finished: still to be made, and set aside."""
 
     numbered: int
-    issued: int
     parked: int
 
 
@@ -247,7 +246,7 @@ async def park(connection: Connection, worker: str, claimed: Claimed, cause: Exc
 
 
 async def progress(connection: Connection) -> Progress:
-    """Count the queue and what came out of it."""
+    """Count what is not finished."""
     return await _progress(connection)
 
 

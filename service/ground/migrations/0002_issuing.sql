@@ -242,7 +242,8 @@ create table certificate (
 );
 create unique index certificate_held_once on certificate (person_key, project_name)
     where state <> 'void' and standing in ('valid', 'suspended');
-create index certificate_queue on certificate (number, version) where state = 'numbered';
+create index certificate_queue on certificate (state, number, version)
+    where state in ('numbered', 'parked');
 create index certificate_of_batch on certificate (batch_id, state);
 create unique index certificate_range on certificate (range_sha256) where range_sha256 is not null;
 create unique index certificate_current on certificate (number) where standing <> 'replaced';
