@@ -62,9 +62,9 @@ def main() -> None:
     """Wrap the point and run the program."""
     point, program = Point(sys.argv[1]), sys.argv[2]
     for kind in (statements.One, statements.Perhaps, statements.Many, statements.Nothing):
-        kind.__call__ = point.coroutine("", kind.__call__)  # type: ignore[method-assign]
-    Press.make = point.sync("make", Press.make)  # type: ignore[method-assign]
-    Objects.put_all = point.coroutine("store", Objects.put_all)  # type: ignore[method-assign]
+        kind.__call__ = point.coroutine("", kind.__call__)  # type: ignore[method-assign]  # it breaks from outside
+    Press.make = point.sync("make", Press.make)  # type: ignore[method-assign]  # it breaks from outside
+    Objects.put_all = point.coroutine("store", Objects.put_all)  # type: ignore[method-assign]  # it breaks from outside
     os.fsync = point.sync("fsync", os.fsync)
     sys.argv[1:] = sys.argv[3:]
     _PROGRAMS[program]()

@@ -327,8 +327,9 @@ def test_a_cancelled_job_leaves_no_child_behind() -> None:
                 await job
             assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
 
+    before = children_of(os.getpid())
     asyncio.run(story())
-    assert children_of(os.getpid()) == set()
+    assert children_of(os.getpid()) <= before
 
 
 PARENT = """
