@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside others, in one run, so that ratios mean something."""
