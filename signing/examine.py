@@ -152,7 +152,7 @@ def _malformed_is_a_verdict() -> Iterator[None]:
 
 
 @_malformed_is_a_verdict()
-def own(pdf: bytes, record: Record, pin: keys.Pin) -> None:
+def own(pdf: bytes, record: Record, pin: keys.Pin) -> Guarded:
     """Hold a file that we just sealed against what it should say and who should have sealed it.
 
     Raises: ExaminationFailed with the first rule broken.
@@ -165,6 +165,7 @@ def own(pdf: bytes, record: Record, pin: keys.Pin) -> None:
         text = "".join(document[0].get_textpage().get_text_range().split())
     _require(found == [(ATTACHMENT_NAME, metadata.to_xml(record))], Rule.METADATA)
     _require(all("".join(fact.split()) in text for fact in _printed(record)), Rule.FACE)
+    return guarded
 
 
 @_malformed_is_a_verdict()

@@ -129,12 +129,12 @@ class Press:
             ),
             claimed.sealed_at,
         )
-        examine.own(pdf, record, signer.pin)
+        guarded = examine.own(pdf, record, signer.pin)
         if claimed.examine_fully:
             examine.fully(pdf, signer.pin)
             if examine.qr_text(pdf) != url + digits:
                 raise ExaminationFailed(rule="qr")
-        return Sealed(pdf, examine.guard(pdf).range_digest)
+        return Sealed(pdf, guarded.range_digest)
 
     def _edition(self, name: str) -> Edition:
         if name not in self._editions:
