@@ -70,7 +70,7 @@ def _run(folder: Path) -> str:
 
 def _qr_of(pdf: Path) -> str:
     with pypdfium2.PdfDocument(pdf) as document:
-        picture = document[0].render(scale=150 / 72, grayscale=True).to_numpy()
+        picture = document[0].render(scale=150 / 72, grayscale=True).to_pil()
     (code,) = zxingcpp.read_barcodes(picture, _QR_CODE)
     return str(code.text)
 
