@@ -46,7 +46,7 @@ class Edition:
             f"json(bytes({_literal(record.canonical().decode())}))",
             str(specimen).lower(),
             str(len(modules)),
-            _literal(_strokes(modules)),
+            _literal(_bars(modules)),
             _literal(metadata.to_xml(record).decode()),
         )
         page = f'#import "main.typ": face\n#face({", ".join(facts)})'
@@ -73,10 +73,13 @@ def _code_points(path: Path) -> frozenset[int]:
         return frozenset(font.getBestCmap())
 
 
-def _strokes(modules: Sequence[Sequence[int]]) -> str:
-    """Return an SVG path with one horizontal stroke for every run of dark modules."""
+def _bars(modules: Sequence[Sequence[int]]) -> str:
+    """Return an SVG path with one filled bar for every run of dark modules.
+
+    Bars and not strokes: poppler moves strokes to whole pixels, and blurred codes are then lost.
+    """
     return "".join(
-        f"M{start} {y}h{end - start}"
+        f"M{start} {y}h{end - start}v1h{start - end}z"
         for y, row in enumerate(modules)
         for start, end in (run.span() for run in DARK_RUN.finditer(bytes(row)))
     )

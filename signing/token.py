@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import cbor2
 import msgspec
@@ -49,6 +49,13 @@ class PublishedKey(msgspec.Struct, frozen=True):
     not_after: datetime.datetime
 
 
+class Address(NamedTuple):
+    """What stands before the `#`: the host that answers and the ID."""
+
+    host: str
+    public_id: str
+
+
 class Reason(StrEnum):
     """Why a statement is refused, in the order in which it is looked at."""
 
@@ -61,6 +68,7 @@ class Reason(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     BAD_SIGNATURE = "bad_signature"
     OUTSIDE_KEY_WINDOW = "outside_key_window"
+    OTHER_HOST = "other_host"
     OTHER_ID = "other_id"
 
 
@@ -83,7 +91,10 @@ STATUS_LIST_BITS = 20
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789abcdefghjkmnpqrstvwxyz")
 _RFC4648 = {new: old for old, new in _CROCKFORD.items()}
-_TEXT = re.compile(r"(?:https://[^/#\s]+/v/([0-9a-hjkmnp-tv-z]{16})#)?([0-9]+)")
+_TEXT = re.compile(
+    r"(?:https://([a-z0-9.-]+(?::[0-9]+)?)/v/([0-9a-hjkmnp-tv-z]{16})(?:#|$))?([0-9]*)"
+)
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 
 
 def sign(statement: Statement, private_key: ec.EllipticCurvePrivateKey, kid: bytes) -> bytes:
@@ -92,7 +103,8 @@ def sign(statement: Statement, private_key: ec.EllipticCurvePrivateKey, kid: byt
     payload = _dump(_claims(statement))
     algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
     der = private_key.sign(_to_be_signed(protected, payload), algorithm)
-    signature = b"".join(part.to_bytes(32) for part in utils.decode_dss_signature(der))
+    r, s = utils.decode_dss_signature(der)
+    signature = r.to_bytes(32) + min(s, _ORDER - s).to_bytes(32)
     return _dump([protected, {}, payload, signature])
 
 
@@ -115,9 +127,9 @@ def longest(issuer: str, name_bytes: int, project_bytes: int) -> bytes:
 
 
 def verify(
-    cose: bytes, keys: Mapping[bytes, PublishedKey], *, path_id: str | None = None
+    cose: bytes, keys: Mapping[bytes, PublishedKey], *, address: Address | None = None
 ) -> Statement:
-    """Read a statement; `path_id` is the ID of the address that carried it, if one did.
+    """Read a statement; `address` is the one that carried it, if one did.
 
     Raises: StatementRefused, with its `Reason` as the fact `reason`.
     """
@@ -133,7 +145,9 @@ def verify(
         raise StatementRefused(reason=Reason.MALFORMED) from error
     if not key.not_before <= statement.issued_at <= key.not_after:
         raise StatementRefused(reason=Reason.OUTSIDE_KEY_WINDOW)
-    if path_id not in (None, statement.public_id):
+    if address and address.host != statement.issuer:
+        raise StatementRefused(reason=Reason.OTHER_HOST)
+    if address and address.public_id != statement.public_id:
         raise StatementRefused(reason=Reason.OTHER_ID)
     return statement
 
@@ -143,15 +157,18 @@ def to_text(host: str, public_id: str, cose: bytes) -> tuple[str, str]:
     return f"https://{host}/v/{public_id}#", str(int.from_bytes(b"\x01" + cose))
 
 
-def from_text(text: str) -> tuple[str | None, bytes]:
-    """Take a scanned text, or its digits alone, apart into the address's ID and the COSE bytes.
+def from_text(text: str) -> tuple[Address | None, bytes]:
+    """Take a scanned text apart into its address and the COSE bytes; either may be missing.
 
     Raises: StatementRefused.
     """
     match = _TEXT.fullmatch(text.strip())
-    if match is None:
+    if match is None or not match[0]:
         raise StatementRefused(reason=Reason.MALFORMED_TEXT)
-    public_id, digits = match.groups()
+    host, public_id, digits = match.groups()
+    address = Address(host, public_id) if host else None
+    if not digits:
+        return address, b""
     if digits.startswith("0"):
         raise StatementRefused(reason=Reason.LEADING_ZERO)
     if len(digits) > SIZE_LIMIT * 5 // 2:
@@ -161,7 +178,7 @@ def from_text(text: str) -> tuple[str | None, bytes]:
     prefixed = value.to_bytes((value.bit_length() + 7) // 8)
     if prefixed[0] != 1:
         raise StatementRefused(reason=Reason.MALFORMED_TEXT)
-    return public_id, prefixed[1:]
+    return address, prefixed[1:]
 
 
 def pack_number(number: str) -> bytes:
@@ -209,6 +226,8 @@ def _read(cose: bytes, keys: Mapping[bytes, PublishedKey]) -> tuple[Statement, P
         raise StatementRefused(reason=Reason.UNKNOWN_KEY)
     _compare({ALGORITHM: ES256, KEY_ID: kid}, protected)
     r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
+    if s > _ORDER // 2:  # the other spelling of the same signature
+        raise StatementRefused(reason=Reason.NOT_CANONICAL)
     der = utils.encode_dss_signature(r, s)
     message = _to_be_signed(protected, payload)
     keys[kid].public_key.verify(der, message, ec.ECDSA(hashes.SHA256()))

@@ -90,12 +90,20 @@ async def test_an_unknown_id_has_a_verdict_and_a_malformed_one_has_none(site: Si
     assert "查无此证" in page.text
     assert api.json()["status"] == "unknown"
     malformed = ("UPPERCASE0000000", "short", "i" * 16, "0" * 10_000, "%3Cscript%3E", "%00" * 16)
-    for door in DOORS:
-        for public_id in malformed:
-            problem = await site.client.get(door.format(public_id))
-            assert problem.status_code == 400
-            assert problem.headers["content-type"] == "application/problem+json"
-            assert problem.json() == {"type": "about:blank", "title": "Bad Request", "status": 400}
+    page_door, api_door = DOORS
+    for public_id in malformed:
+        page = await site.client.get(page_door.format(public_id))
+        assert (page.status_code, "查无此证" in page.text) == (200, True)
+        assert public_id not in page.text
+        problem = await site.client.get(api_door.format(public_id))
+        assert problem.status_code == 400
+        assert problem.headers["content-type"] == "application/problem+json"
+        assert problem.json() == {"type": "about:blank", "title": "Bad Request", "status": 400}
+
+
+async def test_an_id_typed_in_capitals_is_the_same_id(site: Site) -> None:
+    page = await site.client.get(DOORS[0].format(site.public_id.upper()))
+    assert "欧＊＊＊" in page.text
 
 
 async def test_there_is_nothing_else_to_find(site: Site) -> None:
@@ -134,7 +142,10 @@ async def test_a_lost_database_is_a_503_and_a_fault_a_500_that_say_nothing(
                 for door in DOORS:
                     problem = await client.get(door.format(site.public_id))
                     assert problem.status_code == status
-                    assert problem.headers["content-type"] == "application/problem+json"
+                    a_page = door is DOORS[0] and pool is gone
+                    kind = "text/html; charset=utf-8" if a_page else "application/problem+json"
+                    assert problem.headers["content-type"] == kind
+                    assert ("暂时无法查询" in problem.text) is a_page
                     assert "127.0.0.1" not in problem.text
                     assert "certificate" not in problem.text
     assert "web:request:fault" in caplog.text

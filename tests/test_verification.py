@@ -33,6 +33,8 @@ ENTRY = Entry(
     issuing_authority="成都市人力资源和社会保障局",
     standing=Status.VALID,
     status_index=7,
+    statement_host="localhost:8443",
+    sealed_at=NOW,
     specimen=False,
 )
 STATEMENT = token.Statement(
@@ -270,6 +272,9 @@ async def test_an_unknown_number_and_a_wrong_name_are_one_answer(issued: Issued)
 async def test_a_qr_text_is_judged_by_its_statement(issued: Issued, tmp_path: Path) -> None:
     url, _, digits = issued.qr_text.partition("#")
     assert (await issued.ask(digits)).status is Status.VALID
+    address_alone = await issued.ask(url)
+    assert (address_alone.status, address_alone.name) == (Status.VALID, MASKED)
+    elsewhere = url.replace("localhost:8443", "evil.example")
     of_another = f"{url[:-16]}0123456789abcdef#{digits}"
     middle = len(digits) // 2
     tampered = f"{digits[:middle]}{(int(digits[middle]) + 1) % 10}{digits[middle + 1 :]}"
@@ -282,7 +287,8 @@ async def test_a_qr_text_is_judged_by_its_statement(issued: Issued, tmp_path: Pa
         of_another: {Status.ALTERED},
         tampered: {Status.ALTERED, Status.UNKNOWN},
         "".join(token.to_text("localhost:8443", issued.public_id, forged)): {Status.UNTRUSTED},
-        url: {Status.UNKNOWN},
+        elsewhere: {Status.UNKNOWN},
+        f"{elsewhere}#{digits}": {Status.ALTERED},
         "": {Status.UNKNOWN},
         "\x00￿'; drop table certificate; --": {Status.UNKNOWN},
         "0" + digits: {Status.UNKNOWN},

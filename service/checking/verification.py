@@ -101,6 +101,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     issuing_authority: str
     standing: Status
     status_index: int
+    statement_host: str
+    sealed_at: datetime.datetime
     specimen: bool
 
 
@@ -108,13 +110,15 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
     """What a door could establish, and nothing that it concluded.
 
     `file` is None where no file was shown, True for a byte-identical one, "limit" for one that
-    could not be read within its limits. `statement` is the reason where it was refused.
+    could not be read within its limits. `statement` is the reason where it was refused, and
+    `register_silent` tells that the register could not be asked.
     """
 
     entry: Entry | None = None
     file: examine.Findings | bool | str | None = None
     statement: token.Statement | token.Reason | None = None
     name_agrees: bool | None = None
+    register_silent: bool = False
 
 
 _by_id = _sql.perhaps("by_id", Entry)
@@ -129,6 +133,7 @@ _UNTRUSTED = {token.Reason.UNKNOWN_KEY}
 _ALTERED = {
     token.Reason.BAD_SIGNATURE,
     token.Reason.OUTSIDE_KEY_WINDOW,
+    token.Reason.OTHER_HOST,
     token.Reason.OTHER_ID,
     token.Reason.NOT_CANONICAL,
 }
@@ -147,18 +152,23 @@ async def by_number(
     An unknown number and a wrong name are one and the same answer.
     """
     entry = await _by_number(connection, number=people.tidy(number))
-    typed = people.plain_name(name)
-    agrees = people.plain_name(entry.name if entry else "") == typed and entry is not None
+    typed = people.plain_name(name).casefold()
+    kept = people.plain_name(entry.name if entry else "").casefold()
+    agrees = entry is not None and kept == typed
     return decide(Presented(entry=entry if agrees else None, name_agrees=agrees), now)
 
 
 async def by_text(connection: Connection, text: str, now: datetime.datetime) -> Verdict:
-    """Answer the whole text of a QR code, or its digits alone."""
+    """Answer the whole text of a QR code, its digits alone, or its address alone."""
     statement: token.Statement | token.Reason
     try:
-        path_id, cose = token.from_text(text)
+        address, cose = token.from_text(text)
+        if address and not cose:
+            entry = await _by_id(connection, public_id=address.public_id)
+            known = entry is not None and entry.statement_host == address.host
+            return decide(Presented(entry=entry if known else None), now)
         keys = await public_keys.statement_keys(connection)
-        statement = token.verify(cose, keys, path_id=path_id)
+        statement = token.verify(cose, keys, address=address)
     except StatementRefused as refused:
         statement = token.Reason(str(refused.facts["reason"]))
     entry = None
@@ -219,16 +229,18 @@ def decide(presented: Presented, now: datetime.datetime) -> Verdict:
 
 
 def _conclude(presented: Presented) -> tuple[Status, str]:
-    entry = presented.entry
+    entry, statement = presented.entry, presented.statement
     if entry is not None and entry.standing is not Status.VALID:
         return entry.standing, f"standing-{entry.standing}"
     if presented.file is not None and presented.file is not True:
         return _conclude_file(presented.file, known=entry is not None)
-    if isinstance(presented.statement, token.Reason):
-        return _conclude_statement(presented.statement)
+    if isinstance(statement, token.Reason):
+        return _conclude_statement(statement)
     if entry is None:
-        return Status.UNKNOWN, "not-registered"
-    if presented.statement is not None and not _agrees(presented.statement, entry):
+        silent = presented.register_silent
+        unknown = Status.UNKNOWN, "not-registered"
+        return (Status.INDETERMINATE, "register-silent") if silent else unknown
+    if statement is not None and not _agrees(statement, entry):
         return Status.ALTERED, "statement-differs"
     return Status.VALID, "registered"
 
@@ -275,7 +287,8 @@ def _judge_entry(presented: Presented) -> dict[str, Outcome]:
     judged: dict[str, Outcome] = {}
     if statement is not None:
         judged["statement-genuine"] = _outcome(isinstance(statement, token.Statement))
-    if presented.file is None and not isinstance(statement, token.Reason):
+    answered = presented.file is None and not presented.register_silent
+    if answered and not isinstance(statement, token.Reason):
         judged["registered"] = _outcome(entry is not None)
     if entry is not None:
         judged["registered"] = Outcome.PASS
@@ -294,10 +307,12 @@ def _outcome(holds: bool) -> Outcome:
 def _agrees(statement: token.Statement, entry: Entry) -> bool:
     return (
         statement.number, statement.version, statement.public_id, statement.name,
-        statement.project, statement.exam_on, statement.status_index,
+        statement.project, statement.exam_on, statement.status_index, statement.issuer,
+        statement.issued_at,
     ) == (
         entry.number, entry.version, entry.public_id, entry.name,
-        entry.project_name, entry.exam_on, entry.status_index,
+        entry.project_name, entry.exam_on, entry.status_index, entry.statement_host,
+        entry.sealed_at,
     )  # fmt: skip
 
 

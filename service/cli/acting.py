@@ -91,8 +91,11 @@ def today() -> datetime.date:
 
 def read(path: Path, size_max: int) -> bytes:
     """Read a file, and of one that is too large one byte more than is allowed."""
-    with path.open("rb") as file:
-        return file.read(size_max + 1)
+    try:
+        with path.open("rb") as file:
+            return file.read(size_max + 1)
+    except OSError as error:
+        raise errors.FileUnusable(path=path, reason=error.strerror) from error
 
 
 def write(path: Path, content: bytes) -> None:

@@ -95,19 +95,18 @@ def _listening(port: int) -> socket.socket:
 @click.pass_context
 def verify(context: click.Context, what: str, name: str | None) -> None:
     """查验证书：PDF、编号加姓名、二维码内容 / Verify a PDF, a number with name, a QR text."""
+    content = _content(what) if name is None else None
+    numeric = what.isascii() and what.isdecimal() and len(what) <= _NUMBER_LENGTH_MAX
+    if name is None and content is None and numeric:
+        raise click.UsageError("编号须与 --name 同时给出 / a number needs --name")
 
     async def work(address: str) -> None:
         async with wiring.connection(address) as connection, db.acting(connection, Role.PUBLIC):
             if name is not None:
                 answer = await verification.by_number(connection, what, name, acting.now())
-            elif os.path.exists(what):  # noqa: PTH110, ASYNC240 - for a Path a QR text is too long
-                content = acting.read(Path(what), verification.PDF_BYTES_MAX)
+            elif content is not None:
                 async with Jail(verification.EXAMINE_JOB, concurrent=1) as examiner:
                     answer = await verification.by_file(connection, examiner, content, acting.now())
-            elif what.isdigit() and len(what) <= _NUMBER_LENGTH_MAX:
-                raise click.UsageError("编号须与 --name 同时给出 / a number needs --name")
-            elif what.lower().endswith(".pdf"):
-                raise errors.FileUnusable(path=what, reason="不存在 not found")
             else:
                 answer = await verification.by_text(connection, what, acting.now())
         terminal.verdict(answer)
@@ -115,3 +114,14 @@ def verify(context: click.Context, what: str, name: str | None) -> None:
         context.exit(codes.get(answer.status, 1))
 
     acting.run(context.obj, work)
+
+
+def _content(what: str) -> bytes | None:
+    """Read the file of that name, if there is one; a QR text is too long for a file's name."""
+    if os.path.isfile(what):  # noqa: PTH113 - for a Path a QR text is too long
+        return acting.read(Path(what), verification.PDF_BYTES_MAX)
+    if os.path.exists(what):  # noqa: PTH110 - as above
+        raise errors.FileUnusable(path=what, reason="不是普通文件 not a regular file")
+    if what.lower().endswith(".pdf"):
+        raise errors.FileUnusable(path=what, reason="不存在 not found")
+    return None

@@ -97,7 +97,8 @@ async def open_public_pool(address: str, *, size: int) -> Pool:
         address,
         min_size=0,
         max_size=size,
-        timeout=10,
+        timeout=5,
+        command_timeout=5,
         server_settings={"role": Role.PUBLIC.value, "default_transaction_read_only": "on"},
     )
 

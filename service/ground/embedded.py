@@ -61,12 +61,13 @@ def _is_last(use: object) -> bool:
 def _start(data: Path, lock: int) -> str:
     """Make the cluster if there is none, start it if it does not run, return its address.
 
-    A server that was killed comes back at the same port, where those who lost it look for it.
+    A server comes back at the same port, where those who lost it look for it.
     """
     password_file = data.with_name("password")
     if not (data / "PG_VERSION").exists():
         _create(data, password_file, lock)
-    last_port = _noted(data, _PORT_LINE) or _free_port()
+    port_file = data.with_name("port")
+    last_port = port_file.read_text() if port_file.exists() else _free_port()
     for attempt in range(_START_ATTEMPTS):
         if _is_ready(data):
             break
@@ -79,6 +80,7 @@ def _start(data: Path, lock: int) -> str:
         )  # fmt: skip
         time.sleep(_RETRY_SECONDS if started.returncode else 0)
     port = _noted(data, _PORT_LINE)
+    port_file.write_text(port)
     return f"postgresql://{_USER}:{password_file.read_text()}@127.0.0.1:{port}/postgres"
 
 

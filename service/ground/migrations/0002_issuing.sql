@@ -327,5 +327,5 @@ grant usage on sequence status_sequence to qianfa_worker;
 grant select, update on certificate to qianfa_worker;
 grant select on seal_certificate, statement_key to qianfa_worker, qianfa_public;
 grant select (number, version, city_code, public_id, name, project_name, exam_on, archived_on,
-    issuing_authority, state, standing, sealed_at, status_index, seal_fingerprint, pdf_sha256,
-    range_sha256) on certificate to qianfa_public;
+    issuing_authority, state, standing, sealed_at, status_index, statement_host, seal_fingerprint,
+    pdf_sha256, range_sha256) on certificate to qianfa_public;
