@@ -27,7 +27,6 @@ from service.ground.errors import Finding
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-_FINDINGS_SHOWN = 200
 _COLOURS = {Status.VALID: "bold green", Status.INDETERMINATE: "bold yellow"}
 _MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]"}
 
@@ -58,10 +57,10 @@ def table(rows: Sequence[msgspec.Struct], titles: dict[str, str]) -> None:
 
 
 def findings(found: Sequence[Finding], *, title: str, console: Console = err) -> None:
-    """Print findings with their places; of very many the first, and how many more there are."""
+    """Print findings with their places, every one of them."""
     if title:
         console.print(f"[bold]{plain(title)}[/]")
-    for one in found[:_FINDINGS_SHOWN]:
+    for one in found:
         words = [
             _place(one),
             plain(one.column or ""),
@@ -72,8 +71,6 @@ def findings(found: Sequence[Finding], *, title: str, console: Console = err) ->
             f"• {place}\n    {plain(one.zh)}\n    {plain(one.en)} [dim]\\[{one.code}][/]",
             soft_wrap=True,
         )
-    if len(found) > _FINDINGS_SHOWN:
-        console.print(f"… 另有 {len(found) - _FINDINGS_SHOWN} 处 / more")
 
 
 def verdict(answer: Verdict) -> None:

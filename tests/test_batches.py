@@ -368,6 +368,29 @@ async def test_no_id_and_no_phone_stands_in_the_database_in_plain_text(world: Wo
         assert not [form for form in (text, plain, digest) if form in dump]
 
 
+async def test_a_withdrawn_batch_is_over_and_its_file_may_come_again(world: World) -> None:
+    people = rows(2)
+    batch_id = await draft(world, people)
+    async with world.desk(OPERATOR) as desk:
+        async with desk.acting():
+            await batches.withdraw(desk.connection, desk.actor, batch_id, "机构选错")
+        with pytest.raises(BatchNotOpen):
+            async with desk.acting():
+                await batches.submit(desk.connection, desk.actor, batch_id)
+        async with desk.acting():
+            gone = await batches.find(desk.connection, batch_id)
+    assert (gone.state, gone.return_reason) == (BatchState.WITHDRAWN, "机构选错")
+    again = await draft(world, people)
+    await world.submit(CHENGDU, again)
+    async with world.desk(OPERATOR) as desk:
+        with pytest.raises(BatchNotOpen):
+            async with desk.acting():
+                await batches.withdraw(desk.connection, desk.actor, again, "太晚")
+    await world.approve(CHENGDU, again)
+    with pytest.raises(FileImportedAlready):
+        await draft(world, people)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -238,4 +238,4 @@ async def test_what_is_parked_goes_on_once_its_cause_is_mended(world: World) -> 
     assert await retry(world, approval.batch_id) == [approval.numbers[0]]
     await world.issue()
     ended = [(one.state, one.cause) for one in await listed(world, approval.batch_id)]
-    assert ended == [("issued", None), ("void", "SignerAbsent")]
+    assert ended == [("issued", None), ("void", "印制错误")]

@@ -249,6 +249,12 @@ def publicity(first: datetime.date, last: datetime.date) -> Mapping[str, object]
         case("publicity until today", DAILY_HERE, [5], publicity=publicity(TODAY - 9 * DAY, TODAY)),
         case("four days of publicity", DAILY_HERE, [5],
              publicity=publicity(TODAY - 5 * DAY, TODAY - 2 * DAY)),
+        case("publicity from the day of the exam", DAILY_HERE,
+             publicity=publicity(EXAM_ON, EXAM_ON + 9 * DAY)),
+        case("publicity begun before the exam", DAILY_HERE, [5],
+             publicity=publicity(EXAM_ON - DAY, EXAM_ON + 9 * DAY)),
+        case("a commitment not made yet", DAILY_HERE, [10],
+             candidates={"committed_on": TODAY + DAY}),
         case("papers on the deadline", DAILY_HERE, papers={"received_on": DEADLINE_ON}),
         case("papers the day after", DAILY_HERE, [12], papers={"received_on": DEADLINE_ON + DAY}),
         case("papers on the announced deadline", UNIFIED_HERE, papers={"received_on": DEADLINE_ON}),
@@ -409,3 +415,10 @@ async def test_two_approvals_that_block_each_other_end_with_one_refusal(world: W
     assert sorted(isinstance(end, Refusal) for end in ended) == [False, True]
     async with world.connection() as connection:
         assert await connection.fetchval("select count(*) from certificate") == 2
+
+
+async def test_an_approved_batch_does_not_hold_its_own_certificates_against_itself(
+    world: World,
+) -> None:
+    approval = await world.approved(count=2)
+    assert await world.judge(approval.batch_id) == []

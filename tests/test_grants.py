@@ -55,6 +55,9 @@ _ACTS: Mapping[Act, _Do] = {
     Act.KEYS_PUBLISH: lambda _, desk: public_keys.publish(desk.connection, desk.actor, {}, []),
     Act.BATCH_IMPORT: lambda scene, desk: scene.import_at(desk, CHENGDU, rows(2, serial=900)),
     Act.BATCH_SUBMIT: lambda scene, desk: batches.submit(desk.connection, desk.actor, scene.draft),
+    Act.BATCH_WITHDRAW: lambda scene, desk: batches.withdraw(
+        desk.connection, desk.actor, scene.draft, "文件选错"
+    ),
     Act.BATCH_RETURN: lambda scene, desk: batches.return_(
         desk.connection, desk.actor, scene.submitted, "请补材料"
     ),

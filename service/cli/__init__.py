@@ -5,6 +5,7 @@ need `--yes`. The commands under `record` are the registry's facts themselves: e
 is an option. Exit codes are listed in `qianfa --help`.
 """
 
+import io
 import os
 import signal
 import sys
@@ -60,26 +61,31 @@ def _terminated(*_: object) -> None:
 def main() -> None:
     """Run the command line and end with the documented exit code."""
     signal.signal(signal.SIGTERM, _terminated)  # ends what was started, like Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         code = qianfa.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except errors.Refusal as refusal:
-        if refusal.findings:
-            terminal.findings(refusal.findings, title="")
-        terminal.refuse(refusal.code, refusal.zh, refusal.en)
-        sys.exit(_TRY_LATER if refusal.retry else _EXIT_CODES.get(type(refusal), _DATA))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        unusable = errors.FileUnusable(path=error.filename, reason=error.strerror)
-        terminal.refuse(unusable.code, unusable.zh, unusable.en)
-        sys.exit(_DATA)
-    except SigningError as error:
-        zh, _, en = str(error).partition(" / ")
-        terminal.refuse(error.code, zh, en)
-        sys.exit(_SET_UP)
-    except click.exceptions.Abort:
-        sys.exit(130)
+    except (errors.Refusal, SigningError, OSError, click.exceptions.Abort) as error:
+        code = _answer(error)
     except click.ClickException as error:
         error.show()
-        sys.exit(_USAGE)
+        code = _USAGE
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _answer(error: errors.Refusal | SigningError | OSError | click.exceptions.Abort) -> int:
+    """Say why something was not done, and return the exit code for it."""
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, SigningError):
+        zh, _, en = str(error).partition(" / ")
+        terminal.refuse(error.code, zh, en)
+        return _SET_UP
+    if isinstance(error, OSError):
+        path = error.filename or "标准输出 standard output"
+        error = errors.FileUnusable(path=path, reason=error.strerror)
+    if error.findings:
+        terminal.findings(error.findings, title="")
+    terminal.refuse(error.code, error.zh, error.en)
+    return _TRY_LATER if error.retry else _EXIT_CODES.get(type(error), _DATA)

@@ -1,6 +1,7 @@
 """Acting: how a command proves its account, says what it will change, and reaches the database."""
 
 import asyncio
+import contextlib
 import datetime
 import functools
 import sys
@@ -99,6 +100,13 @@ def read(path: Path, size_max: int) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, making the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    """Write a file whole or not at all, making the folders above it."""
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise errors.FileUnusable(path=path, reason=error.strerror) from error

@@ -47,7 +47,9 @@ def init(settings: Settings, account: str, secret_file: Path | None) -> None:
                 await numbering.load(connection)
                 await public_keys.publish(connection, actor, signers, [qr_key])
                 if secret_file:
-                    _write_secret(secret_file, secret)
+                    _draft_secret(secret_file, secret)
+        if secret_file:
+            _draft_of(secret_file).rename(secret_file)
         kept = f"存于 {secret_file}" if secret_file else secret
         terminal.say(
             f"目录 reference rows: {rows_read}；账户 account {account}，口令 secret: {kept}"
@@ -89,7 +91,9 @@ async def account_add(
             secret=secret,
         )
         if keep_secret_in:
-            _write_secret(keep_secret_in, secret)
+            _draft_secret(keep_secret_in, secret)
+    if keep_secret_in:
+        _draft_of(keep_secret_in).rename(keep_secret_in)
     terminal.say(f"{name}: {keep_secret_in or secret}")
 
 
@@ -141,6 +145,15 @@ def check(context: click.Context) -> None:
     acting.run(context.obj, work)
 
 
-def _write_secret(path: Path, secret: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def _draft_secret(path: Path, secret: str) -> None:
+    """Write a secret beside its place; it gets its name once its account is kept."""
+    if path.exists():
+        raise errors.FileUnusable(path=path, reason="已存在 exists already")
+    draft = _draft_of(path)
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secret + "\n")

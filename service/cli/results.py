@@ -73,7 +73,7 @@ async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) ->
         terminal.findings(warnings, title="提示 warnings") if warnings else None
         upload = batches.Upload(
             city_code=desk.actor.city_code,
-            uscc=uscc,
+            uscc=uscc.strip().upper(),
             file_name=path.name,
             file_sha256=hashlib.sha256(content).digest(),
         )
@@ -153,6 +153,17 @@ async def batch_return(_: Settings, desk: Desk, batch_id: int, reason: str) -> N
     async with desk.acting():
         await batches.return_(desk.connection, desk.actor, batch_id, reason)
     terminal.say(f"批次 {batch_id} 已退回 returned")
+
+
+@batch.command("withdraw")
+@_batch_argument
+@click.option("--reason", required=True, help="撤回原因 / why")
+@acting.act(changes=True)
+async def batch_withdraw(_: Settings, desk: Desk, batch_id: int, reason: str) -> None:
+    """撤回未提交的批次，文件可重新导入 / Give up a batch; its file may be imported again."""
+    async with desk.acting():
+        await batches.withdraw(desk.connection, desk.actor, batch_id, reason)
+    terminal.say(f"批次 {batch_id} 已撤回 withdrawn")
 
 
 @batch.command("approve")

@@ -25,6 +25,7 @@ Lost = (
     asyncpg.InternalClientError,  # a commit that follows a statement cut in two
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,  # a full disk, no memory, no place
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
@@ -126,7 +127,7 @@ def refusing() -> Iterator[None]:
     Raises:
         Refusal: the one that a violated constraint stands for.
         ValueUnstorable: a value is larger than its column, or holds NUL or half a character.
-        DatabaseUnavailable: the connection was lost.
+        DatabaseUnavailable: the connection was lost, or the database has no room.
     """
     try:
         yield

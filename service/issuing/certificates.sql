@@ -1,6 +1,8 @@
 -- of_batch(batch_id) -> [Listed]
 -- Void numbers stay listed.
-select number, version, name, project_name, state, standing, pdf_sha256, cause
+select number, version, name, project_name, state, standing, pdf_sha256,
+    case when state <> 'void' and void_asked_by is not null then '作废待确认 void asked: ' || void_reason
+        else coalesce(void_reason, cause) end as cause
 from certificate where batch_id = :batch_id
 order by number, version limit 200000;
 

@@ -42,6 +42,7 @@ class Act(StrEnum):
     PAPERS_RECORD = "batches:papers:record"
     BATCH_SUBMIT = "batches:batch:submit"
     BATCH_RETURN = "batches:batch:return"
+    BATCH_WITHDRAW = "batches:batch:withdraw"
     BATCH_APPROVE = "batches:batch:approve"
     CERTIFICATE_ISSUE = "issuance:certificate:issue"
     CERTIFICATE_PARK = "issuance:certificate:park"

@@ -84,7 +84,7 @@ create table batch (
     file_name text not null,
     file_sha256 bytea not null check (length(file_sha256) = 32),
     state text not null default 'draft'
-        check (state in ('draft', 'submitted', 'returned', 'approved')),
+        check (state in ('draft', 'submitted', 'returned', 'withdrawn', 'approved')),
     imported_by text not null references account,
     imported_at timestamptz not null default now(),
     publicity_from date,
@@ -96,12 +96,14 @@ create table batch (
     decided_by text references account,
     decided_at timestamptz,
     archived_on date,
-    constraint batch_file_known unique (city_code, file_sha256),
     constraint batch_two_persons check (decided_by is null or decided_by <> submitted_by),
     constraint batch_publicity_order check (publicity_from <= publicity_until),
     constraint batch_approved_whole check (state <> 'approved'
         or (decided_by is not null and submitted_by is not null and archived_on is not null))
 );
+
+create unique index batch_file_known on batch (city_code, file_sha256)
+    where state <> 'withdrawn';
 
 create table evidence (
     batch_id bigint not null references batch,
@@ -150,9 +152,9 @@ create table result (
 create function batch_moves() returns trigger language plpgsql as $$
 declare
     moves constant text[] := array['draft submitted', 'returned submitted', 'submitted returned',
-        'submitted approved'];
+        'submitted approved', 'draft withdrawn', 'returned withdrawn'];
 begin
-    if old.state = 'approved'
+    if old.state in ('approved', 'withdrawn')
        or (old.state <> new.state and old.state || ' ' || new.state <> all (moves))
        or (old.batch_id, old.city_code, old.uscc, old.file_sha256)
           is distinct from (new.batch_id, new.city_code, new.uscc, new.file_sha256) then
@@ -277,10 +279,10 @@ create trigger certificate_keeps_its_face before update on certificate
     for each row execute function certificate_keeps_its_face();
 
 create function certificates_held(person_keys bytea[])
-    returns table (person_key bytea, project_name text, number text)
+    returns table (person_key bytea, project_name text, number text, batch_id bigint)
     language sql stable security definer set search_path = public, pg_temp
 begin atomic
-    select held.person_key, held.project_name, held.number from certificate held
+    select held.person_key, held.project_name, held.number, held.batch_id from certificate held
     where held.person_key = any (person_keys)
         and held.state <> 'void' and held.standing in ('valid', 'suspended');
 end;

@@ -1,6 +1,7 @@
 """Batches: one results workbook of one institution, from draft to archived and numbered.
 
-draft → submitted → returned | approved, by two different persons. A batch enters whole or not at
+draft → submitted → returned | approved, by two different persons; what is not submitted may be
+withdrawn. A batch enters whole or not at
 all. Approval is one transaction: the gates are judged again, the data is archived, numbers are
 taken as one range, and every passed row becomes a `numbered` certificate with all that will stand
 on its face. Nothing of it happens twice, and nothing of it happens alone.
@@ -60,6 +61,7 @@ class BatchState(StrEnum):
     DRAFT = "draft"
     SUBMITTED = "submitted"
     RETURNED = "returned"
+    WITHDRAWN = "withdrawn"
     APPROVED = "approved"
 
 
@@ -189,6 +191,7 @@ _recent = _sql.many("recent", Batch)
 _lock = _sql.perhaps("lock", _Locked)
 _submit = _sql.run("submit")
 _return = _sql.run("return_batch")
+_withdraw = _sql.run("withdraw")
 _issuer_code = _sql.perhaps("issuer_code", str)
 _passed_rows = _sql.many("passed_rows", int)
 _number = _sql.run("number_certificates")
@@ -278,9 +281,8 @@ async def submit(connection: Connection, actor: Actor, batch_id: int) -> None:
     Raises:
         BatchUnknown, BatchNotOpen: there is none, or it is submitted or approved already.
     """
-    batch = await _locked(connection, batch_id)
-    if batch.state not in (BatchState.DRAFT, BatchState.RETURNED):
-        raise BatchNotOpen(fact=batch.state)
+    accounts.require(actor, Act.BATCH_SUBMIT)
+    batch = await _locked_open(connection, batch_id)
     await _submit(connection, batch_id=batch_id, account_name=actor.account_name)
     await accounts.write(
         connection, actor, Act.BATCH_SUBMIT, str(batch_id), {}, city_code=batch.city_code
@@ -293,11 +295,27 @@ async def return_(connection: Connection, actor: Actor, batch_id: int, reason: s
     Raises:
         BatchUnknown, BatchNotSubmitted: there is none, or it is not submitted.
     """
+    accounts.require(actor, Act.BATCH_RETURN)
     batch = await _locked_submitted(connection, batch_id)
     await _return(connection, batch_id=batch_id, reason=reason)
     detail = {"reason": reason}
     await accounts.write(
         connection, actor, Act.BATCH_RETURN, str(batch_id), detail, city_code=batch.city_code
+    )
+
+
+async def withdraw(connection: Connection, actor: Actor, batch_id: int, reason: str) -> None:
+    """Give up a draft or returned batch for ever; its file may be imported again.
+
+    Raises:
+        BatchUnknown, BatchNotOpen: there is none, or it is submitted or approved.
+    """
+    accounts.require(actor, Act.BATCH_WITHDRAW)
+    batch = await _locked_open(connection, batch_id)
+    await _withdraw(connection, batch_id=batch_id, reason=reason)
+    detail = {"reason": reason}
+    await accounts.write(
+        connection, actor, Act.BATCH_WITHDRAW, str(batch_id), detail, city_code=batch.city_code
     )
 
 
@@ -380,6 +398,13 @@ async def _locked(connection: Connection, batch_id: int) -> _Locked:
     batch = await _lock(connection, batch_id=batch_id)
     if batch is None:
         raise BatchUnknown(batch_id=batch_id)
+    return batch
+
+
+async def _locked_open(connection: Connection, batch_id: int) -> _Locked:
+    batch = await _locked(connection, batch_id)
+    if batch.state not in (BatchState.DRAFT, BatchState.RETURNED):
+        raise BatchNotOpen
     return batch
 
 

@@ -4,7 +4,8 @@ select exists (select 1 from institution where uscc = :uscc);
 
 -- known_file(city_code, file_sha256) -> int?
 -- The batch that the same file is already.
-select batch_id from batch where city_code = :city_code and file_sha256 = :file_sha256;
+select batch_id from batch
+where city_code = :city_code and file_sha256 = :file_sha256 and state <> 'withdrawn';
 
 -- held(person_keys) -> [_Held]
 -- Valid certificates of these persons, in any city.
@@ -92,6 +93,10 @@ where batch_id = :batch_id;
 -- With the reason, for whoever mends it.
 update batch set state = 'returned', return_reason = :reason, decided_at = now()
 where batch_id = :batch_id;
+
+-- withdraw(batch_id, reason) -> none
+-- It stays listed with its reason, and its file may be imported again.
+update batch set state = 'withdrawn', return_reason = :reason where batch_id = :batch_id;
 
 -- issuer_code(city_code, day) -> str?
 -- The code of the issuing authority, when anything says what the city is called on a day.

@@ -63,6 +63,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     publicity_until: datetime.date | None
     papers_received_on: datetime.date | None
     parties: list[str]
+    last_exam_on: datetime.date | None
 
 
 class Sitting(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,12 +115,12 @@ async def judge(
 
     `reviewer` is None while nobody approves: then gate 9 is not judged.
     """
-    facts = await _facts(connection, batch_id=batch_id)
+    facts = await _facts(connection, batch_id=batch_id, today=today)
     sittings = await _sittings(connection, batch_id=batch_id, exam_days_max=_EXAM_DAYS_MAX)
     passed = await _passed(connection, batch_id=batch_id)
     findings = [
         *_judge_batch(facts, reviewer, rules, today),
-        *(found for sitting in sittings for found in _judge_sitting(sitting, facts)),
+        *(found for sitting in sittings for found in _judge_sitting(sitting, facts, today)),
         *(found for row in passed for found in _judge_row(row, rules, vault, drawable)),
     ]
     return tuple(sorted(findings, key=lambda finding: (finding.code, finding.row or 0)))
@@ -140,11 +141,13 @@ def _judge_batch(
 def _publicity_ended(facts: Facts, rules: Rules, today: datetime.date) -> bool:
     if facts.publicity_from is None or facts.publicity_until is None:
         return False
+    if facts.last_exam_on and facts.publicity_from < facts.last_exam_on:
+        return False  # nobody can publicise results before the exam
     days = (facts.publicity_until - facts.publicity_from).days + 1
     return days >= rules.publicity_days_min and facts.publicity_until < today
 
 
-def _judge_sitting(sitting: Sitting, facts: Facts) -> Iterator[Finding]:
+def _judge_sitting(sitting: Sitting, facts: Facts, today: datetime.date) -> Iterator[Finding]:
     finding = partial(
         _finding, rows=tuple(sitting.row_numbers), value=f"{sitting.project_name} {sitting.exam_on}"
     )
@@ -161,13 +164,13 @@ def _judge_sitting(sitting: Sitting, facts: Facts) -> Iterator[Finding]:
             yield finding(Gate.CROSS_FILING_ABSENT)
         if not sitting.plan_reported:
             yield finding(Gate.PLAN_NOT_REPORTED)
-    if in_session and not sitting.deadline_excepted and not _papers_in_time(sitting, facts):
+    if in_session and not sitting.deadline_excepted and not _papers_in_time(sitting, facts, today):
         yield finding(Gate.PAPERS_LATE)
 
 
-def _papers_in_time(sitting: Sitting, facts: Facts) -> bool:
+def _papers_in_time(sitting: Sitting, facts: Facts, today: datetime.date) -> bool:
     """An exam held under an exception has no session's deadline: its papers are due before it."""
-    deadline = sitting.papers_until or sitting.exam_on
+    deadline = min(sitting.papers_until or sitting.exam_on, today)
     return facts.papers_received_on is not None and facts.papers_received_on <= deadline
 
 

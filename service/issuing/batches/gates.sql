@@ -1,7 +1,10 @@
--- facts(batch_id) -> Facts
--- What belongs to the batch as a whole.
+-- facts(batch_id, today) -> Facts
+-- What belongs to the batch as a whole; what is dated in the future has not happened.
 select submitted_by, publicity_from, publicity_until, papers_received_on,
-    array(select party from commitment where batch_id = batch.batch_id) as parties
+    array(select party from commitment
+        where batch_id = batch.batch_id and committed_on <= :today) as parties,
+    (select max(exam_on) from result
+        where batch_id = batch.batch_id and passed) as last_exam_on
 from batch where batch_id = :batch_id;
 
 -- sittings(batch_id, exam_days_max) -> [Sitting]
@@ -62,7 +65,9 @@ with person as materialized (
     select row_number, name, sex, born_on, id_kind, id_encrypted, person_key, total, project_name
     from result where batch_id = :batch_id and passed
 ), held as materialized (
-    select * from certificates_held(array(select person_key from person))
+    select person_key, project_name, number
+    from certificates_held(array(select person_key from person))
+    where batch_id <> :batch_id
 )
 select person.row_number, person.name, person.sex, person.born_on, person.id_kind,
     person.id_encrypted, person.person_key, person.total::float8 as total,
