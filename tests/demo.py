@@ -264,9 +264,10 @@ def _show(lines: Sequence[_Line], folder: Path) -> None:
     bad = [line for line in lines if (line.file, line.qr) != ("valid", "valid")]
     terminal.say(f"{len(lines)} 份证书，{len(lines) - len(bad)} 份查验有效；PDF 在 {folder}")
     if lines:
+        qianfa = os.path.relpath(Path(sys.executable).with_name("qianfa"))
         terminal.say(
-            f"接着试试 next:\n  qianfa verify {lines[0].path}\n"
-            f"  qianfa verify {lines[0].number} --name {lines[0].name}\n  make serve"
+            f"接着试试 next:\n  {qianfa} verify {lines[0].path}\n"
+            f"  {qianfa} verify {lines[0].number} --name {lines[0].name}\n  make serve"
         )
     if bad:
         sys.exit(1)
