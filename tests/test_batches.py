@@ -28,7 +28,8 @@ from service.ground.errors import (
     SecondPersonNeeded,
 )
 from service.issuing import batches, certificates
-from service.issuing.batches import Batch, BatchState, Evidence, EvidenceKind
+from service.issuing.batches import Batch, BatchState
+from service.issuing.batches.dossier import Evidence, EvidenceKind
 from service.issuing.batches.rows import Row
 from service.issuing.certificates import Listed
 from service.issuing.numbering import Body

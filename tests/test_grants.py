@@ -11,6 +11,7 @@ from service.ground import db
 from service.ground.db import Role as DatabaseRole
 from service.ground.errors import ActNotGranted
 from service.issuing import batches, certificates, public_keys
+from service.issuing.batches import dossier
 from service.registry import accounts, catalogue, facts
 from service.registry.accounts import Actor, Role
 from service.registry.facts import Fact
@@ -34,10 +35,10 @@ class Scene(World, frozen=True):
 
 
 def _batch_facts(scene: Scene) -> list[Fact]:
-    evidence = batches.Evidence(
+    evidence = dossier.Evidence(
         batch_id=scene.draft,
         evidence_name="考场录像",
-        kind=batches.EvidenceKind.VIDEO,
+        kind=dossier.EvidenceKind.VIDEO,
         file_sha256=DIGEST,
         kept_until=EXAM_ON.replace(year=EXAM_ON.year + 6),
     )

@@ -15,7 +15,7 @@ from service.ground.errors import Finding
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import batches, issuance
-from service.issuing.batches import Approval, gates
+from service.issuing.batches import Approval, dossier, gates
 from service.issuing.batches.rows import Row
 from service.registry import accounts, facts
 from service.registry.accounts import Actor
@@ -216,20 +216,20 @@ def batch_facts(batch_id: int) -> Mapping[str, Fact]:
     """Everything that must be recorded for a batch, by what it is."""
     day = datetime.timedelta(days=1)
     return {
-        "papers": batches.Papers(batch_id=batch_id, received_on=EXAM_ON - 40 * day),
-        "publicity": batches.Publicity(
+        "papers": dossier.Papers(batch_id=batch_id, received_on=EXAM_ON - 40 * day),
+        "publicity": dossier.Publicity(
             batch_id=batch_id, publicity_from=EXAM_ON + 8 * day, publicity_until=EXAM_ON + 14 * day
         ),
-        "candidates": batches.Commitment(
+        "candidates": dossier.Commitment(
             batch_id=batch_id,
-            party=batches.Party.CANDIDATES,
+            party=dossier.Party.CANDIDATES,
             committed_by="全体考生",
             committed_on=EXAM_ON,
             text_sha256=DIGEST,
         ),
-        "institution": batches.Commitment(
+        "institution": dossier.Commitment(
             batch_id=batch_id,
-            party=batches.Party.INSTITUTION,
+            party=dossier.Party.INSTITUTION,
             committed_by="示例职业培训学校",
             committed_on=EXAM_ON,
             text_sha256=DIGEST,

@@ -13,7 +13,8 @@ import msgspec
 from service import terminal
 from service.cli import acting
 from service.ground.settings import Settings
-from service.issuing import batches, numbering
+from service.issuing import numbering
+from service.issuing.batches import dossier
 from service.registry import catalogue, institutions
 from service.registry.facts import Fact, record
 from service.wiring import Desk
@@ -31,10 +32,10 @@ _FACTS: dict[str, type[Fact]] = {
     "scheme": numbering.Scheme,
     "body": numbering.Body,
     "start": numbering.Start,
-    "publicity": batches.Publicity,
-    "papers": batches.Papers,
-    "commitment": batches.Commitment,
-    "evidence": batches.Evidence,
+    "publicity": dossier.Publicity,
+    "papers": dossier.Papers,
+    "commitment": dossier.Commitment,
+    "evidence": dossier.Evidence,
 }
 
 
