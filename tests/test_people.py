@@ -141,6 +141,8 @@ def test_documents_without_check_digit_are_read_by_their_form(
         (IdKind.HOME_RETURN, "C12345678", "IdFormWrong"),
         (IdKind.TAIWAN, "1234567", "IdFormWrong"),
         (IdKind.PASSPORT, "E123-4567", "IdFormWrong"),
+        (IdKind.PASSPORT, "110105194912310021", "IdFormWrong"),
+        (IdKind.PASSPORT, "11010519491231002x", "IdFormWrong"),
     ],
 )
 def test_a_wrong_number_is_refused_with_its_reason(kind: IdKind, typed: str, code: str) -> None:
@@ -262,6 +264,20 @@ def test_what_is_no_credit_code_is_refused_by_its_form(code: str) -> None:
 )
 def test_a_masked_number_shows_no_birth_date(number: str, masked: str) -> None:
     assert people.mask_id(number) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("证11010519491231002X号", "证110*************2X号"),
+        ("１３８ 0000-0000\u200b", "138*******00\u200b"),
+        ("USA510190030775", "USA510*******75"),
+        ("2026-05-23 8", "2026-05-23 8"),
+        ("2026050001", "2026050001"),
+    ],
+)
+def test_long_numbers_in_a_text_are_masked_and_short_ones_are_not(text: str, masked: str) -> None:
+    assert people.mask_numbers(text) == masked
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,8 @@ def test_a_good_row_becomes_a_record() -> None:
         ("手机号码", 13800000000, "phone", "13800000000"),
         ("手机号码", "+86 138-0000-0000", "phone", "13800000000"),
         ("手机号码", None, "phone", None),
-        ("专项职业能力名称", "３Ｄ\n打印（初级）", "project", "3D 打印（初级）"),
+        ("专项职业能力名称", "３Ｄ\n打印 （初级）", "project", "3D 打印（初级）"),
+        ("专项职业能力名称", "商业 数据\u3000分\u200b析", "project", "商业数据分析"),
         ("理论成绩", None, "theory", None),
         ("实操成绩", "８６．５分", "practice", Decimal("86.5")),
         ("总成绩", 84.30000000000001, "total", Decimal("84.3")),
@@ -130,13 +131,34 @@ def test_dates_are_understood_in_every_common_form(cell: Cell) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["5/23/26", "23.5.2026", "2026-02-30", "2026-13-01", "昨天", True, 5, 0.5, -1, "1899-1-1"],
+    [
+        "5/23/26",
+        "23.5.2026",
+        "2026-02-30",
+        "2026-13-01",
+        "昨天",
+        5,
+        0.5,
+        -1,
+        "1899-1-1",
+        1990,
+        1990.0,
+        "1990",
+    ],
 )
 def test_a_date_that_can_be_misread_or_does_not_exist_is_refused(cell: Cell) -> None:
     assert [error.code for error in refused({"考核日期": cell})] == ["DateUnreadable"]
 
 
-@given(st.dates(datetime.date(1949, 12, 31), TODAY))
+def test_a_year_that_a_date_format_made_a_day_of_1905_is_refused() -> None:
+    for year in (1900, 2100):
+        day = datetime.date(1899, 12, 30) + datetime.timedelta(year)
+        assert [error.code for error in refused({"考核日期": Day(day)})] == ["DateUnreadable"]
+    after: dict[str, Cell] = {**OTHER, "出生日期": Day(datetime.date(1905, 10, 1))}
+    assert refused(after) == ()
+
+
+@given(st.dates(datetime.date(1964, 1, 1), TODAY))
 def test_any_past_date_reads_the_same_typed_or_as_cell_or_as_serial(day: datetime.date) -> None:
     serial = (day - datetime.date(1899, 12, 30)).days
     for cell in (Day(day), day.isoformat(), f"{day:%Y%m%d}", int(f"{day:%Y%m%d}"), serial):
@@ -186,10 +208,10 @@ def test_any_score_with_one_decimal_is_exact(tenths: int) -> None:
         ("总成绩", 100.1, "ScoreUnreadable"),
         ("总成绩", 84.25, "ScoreTooFine"),
         ("总成绩", "84.123456789", "ScoreTooFine"),
-        ("总成绩", True, "ScoreUnreadable"),
+        ("姓名", "示例 姓名", "ExampleName"),
+        *[(column, True, "CellLogical") for column in COLUMNS],
         ("总成绩", Day(datetime.date(1900, 3, 24)), "ScoreUnreadable"),
         ("考核结果", "及格", "ChoiceUnknown"),
-        ("考核结果", True, "ChoiceUnknown"),
         ("备注", "长" * 201, "TextTooLong"),
     ],
 )
@@ -242,6 +264,44 @@ def test_the_same_admission_number_twice_is_named_with_the_other_row() -> None:
     assert "第 2 行" in error.zh
 
 
+def test_one_document_with_two_names_is_named_with_the_other_row() -> None:
+    again: dict[str, Cell] = {"准考证号": "2", "专项职业能力名称": "大数据清洗"}
+    (error,) = refused({}, {**again, "姓名": "李四"})
+    assert (error.code, error.row, error.column) == ("NameContradictsRow", 3, "姓名")
+    assert "第 2 行" in error.zh
+    assert refused({}, {**again, "姓名": " 张 三"}) == ()
+    assert refused({}, {**OTHER, "姓名": "李四"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("准考证号", "11010519491231002x"),
+        ("准考证号", "ZK-110105-19491231-002X"),
+        ("备注", "证号１１０１０５ 19491231 002X，补考"),
+    ],
+)
+def test_a_document_number_outside_its_column_is_refused_and_not_shown(
+    column: str, cell: Cell
+) -> None:
+    (error,) = refused({column: cell})
+    assert (error.code, error.column) == ("IdRepeatedInClear", column)
+    assert error.value == "110*************2X"
+    assert refused({column: "110105 19491231"}) == ()
+
+
+def test_a_candidate_is_at_least_fourteen_on_the_day_of_the_exam() -> None:
+    born: dict[str, Cell] = {**OTHER, "出生日期": "2012-05-24"}
+    (error,) = refused(born)
+    assert (error.code, error.column) == ("BirthDateImplausible", "出生日期")
+    assert refused({**born, "出生日期": "2012-05-23"}) == ()
+    leap: dict[str, Cell] = {**OTHER, "出生日期": "2000-02-29"}
+    assert refused({**leap, "考核日期": "2014-03-01"}) == ()
+    assert [error.code for error in refused({**leap, "考核日期": "2014-02-28"})] == [
+        "BirthDateImplausible"
+    ]
+
+
 def test_a_contradiction_names_both_values() -> None:
     sex, born = refused({"性别": "男", "出生日期": "1950-01-01"})
     assert "男" in sex.zh
@@ -268,6 +328,11 @@ def test_the_short_birth_date_of_an_older_foreigner_card_must_agree() -> None:
         ("考核结果", "\u202e格合", "\\u202e格合"),
         ("总成绩", -5, "'-5"),
         ("姓名", None, None),
+        ("性别", "11010519491231002X", "110*************2X"),
+        ("姓名", "张三１１０１０５ 19491231\u200b002ｘ", "张三110*************2X"),
+        ("考核结果", 11010519491231, "110*********31"),
+        ("总成绩", "电话138 0000-0000。", "电话138*******00。"),
+        ("理论成绩", "2026050001", "2026050001"),
     ],
 )
 def test_a_wrong_value_is_shown_safely(column: str, cell: Cell, value: str | None) -> None:
@@ -281,6 +346,11 @@ def test_anything_is_shown_printable_short_and_inert(text: str) -> None:
     assert len(shown) <= 40
     assert shown.isprintable()
     assert not shown.startswith(("=", "+", "-", "@"))
+
+
+@given(st.text(max_size=60), st.from_regex(r"1[0-9]{10}|[1-9][0-9]{13,16}[0-9xX]", fullmatch=True))
+def test_no_long_number_is_ever_shown_whole(before: str, number: str) -> None:
+    assert number[3:-2] not in rows.shown(before + number)
 
 
 CELL = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates().map(Day)
@@ -299,15 +369,16 @@ def test_the_example_row_is_ignored_only_while_it_is_the_example() -> None:
     example: dict[str, Cell] = {"准考证号": admission, "姓名": name, "总成绩": "?"}
     judged, errors, _ = rows.judge(sheet(example, {}), DRAWABLE, TODAY)
     assert (len(judged), errors) == (1, ())
-    assert [error.code for error in refused({**example, "姓名": "张三", "总成绩": 84})] == [
-        "AdmissionUnreadable"
-    ]
+    half: dict[str, Cell] = {**example, "总成绩": 84}
+    assert [error.code for error in refused({**half, "姓名": "张三"})] == ["AdmissionUnreadable"]
+    assert [error.code for error in refused({**half, "准考证号": "1"})] == ["ExampleName"]
 
 
 def test_a_flood_of_errors_is_bounded_and_counted() -> None:
     blank: dict[str, Cell] = dict.fromkeys(COLUMNS)
     assert len(refused(*[blank] * 1000)) == rows.FINDINGS_MAX
-    errors = refused(*[blank] * 2000)
+    judged, errors, _ = rows.judge(sheet({}, *[blank] * 2000), DRAWABLE, TODAY)
+    assert judged == ()
     assert len(errors) == rows.FINDINGS_MAX + 1
     assert errors[-1].code == "ErrorsUnlisted"
     assert str(2000 * 10) in errors[-1].zh

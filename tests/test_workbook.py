@@ -40,13 +40,19 @@ RESULT: dict[str, object] = {
 }
 
 
-def book(table: Iterable[Sequence[object]], sheet: str = "考核结果", top: int = 0) -> bytes:
-    """Write a table into the named sheet, dates as date cells."""
+Table = Iterable[Sequence[object]]
+
+
+def book(
+    table: Table, sheet: str = "考核结果", top: int = 0, others: Sequence[tuple[str, Table]] = ()
+) -> bytes:
+    """Write a table into the named sheet, dates as date cells, and other sheets behind it."""
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"default_date_format": "yyyy-mm-dd"}) as made:
-        page = made.add_worksheet(sheet)
-        for number, line in enumerate(table, top):
-            page.write_row(number, 0, line)
+        for name, lines in ((sheet, table), *others):
+            page = made.add_worksheet(name)
+            for number, line in enumerate(lines, top):
+                page.write_row(number, 0, line)
     return buffer.getvalue()
 
 
@@ -110,11 +116,65 @@ def test_a_missing_column_is_one_error_and_a_repeated_one_another() -> None:
     assert repeated.code == "ColumnRepeated"
 
 
-def test_header_names_may_hold_spaces_and_stars() -> None:
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "姓 名*",
+        "*姓名",
+        "＊ 姓名",
+        "姓名（必填）",
+        "*姓名(必填)",
+        "姓名*【必填】",
+        "\ufeff姓\u200b名",
+    ],
+)
+def test_a_header_may_hold_spaces_stars_and_a_remark(typed: str) -> None:
     header, line = results()
-    assert (
-        workbook.read(book([["姓 名*", *[n for n in header if n != "姓名"]], line])).missing == ()
+    renamed = [typed if name == "姓名" else name for name in header]
+    read = workbook.read(book([renamed, line]))
+    assert (read.missing, read.unknown, len(read.rows)) == ((), (), 1)
+
+
+@pytest.mark.parametrize("typed", ["考生（姓名）", "（姓名）", "姓名（一）二", "名"])
+def test_a_remark_alone_is_no_column(typed: str) -> None:
+    header, line = results()
+    renamed = [typed if name == "姓名" else name for name in header]
+    assert workbook.read(book([renamed, line])).missing == ("姓名",)
+
+
+def test_a_sheet_without_header_is_one_problem_that_shows_no_cell() -> None:
+    _, line = results()
+    read = workbook.read(book([line, line]))
+    judged, errors, warnings = rows.judge(read, DRAWABLE, TODAY)
+    assert (judged, warnings) == ((), ())
+    assert [(error.code, error.value) for error in errors] == [("HeaderMissing", None)]
+
+
+def test_a_long_number_in_a_header_is_masked() -> None:
+    header, line = results()
+    _, _, (warning,) = rows.judge(
+        workbook.read(book([[*header, "11010519491231002X"], line])), DRAWABLE, TODAY
     )
+    assert "110*************2X" in warning.zh
+    assert "19491231" not in warning.zh + warning.en
+
+
+def test_two_sheets_that_may_both_be_results_are_refused_by_name() -> None:
+    read = workbook.read(book(results(), "一班", others=[("=二班", results()), ("空", [[" "]])]))
+    _, (error,), _ = rows.judge(read, DRAWABLE, TODAY)
+    assert error.code == "SheetAmbiguous"
+    assert "一班、'=二班，" in error.zh
+    assert "空" not in error.zh
+    alone = workbook.read(book([], "Sheet1", others=[("二班", results()), ("填写说明", [["x"]])]))
+    assert rows.judge(alone, DRAWABLE, TODAY)[1:] == ((), ())
+
+
+def test_sheets_beside_the_named_one_are_ignored_with_a_warning() -> None:
+    others: list[tuple[str, Table]] = [("考核结果", results()), ("空", []), ("项目清单", [["x"]])]
+    read = workbook.read(book(results(), "一班", others=others))
+    judged, errors, (warning,) = rows.judge(read, DRAWABLE, TODAY)
+    assert (len(judged), errors, warning.code) == (1, (), "SheetIgnored")
+    assert "：一班。" in warning.zh
 
 
 def test_another_sheet_name_is_accepted_but_not_the_guide() -> None:
@@ -123,9 +183,12 @@ def test_another_sheet_name_is_accepted_but_not_the_guide() -> None:
 
 
 def test_formulas_give_their_last_value_and_error_cells_are_empty() -> None:
-    name = '<c r="A1" t="str"><f>T(1)</f><v>姓名</v></c>'
-    cells = f'<row r="1">{name}<c r="B1" t="e"><v>#REF!</v></c></row>'
-    assert "姓名" not in workbook.read(parts(sheet1=sheet_xml(cells))).missing
+    names = "".join(
+        f'<c r="{place}1" t="str"><f>T(1)</f><v>{name}</v></c>'
+        for place, name in zip("ABC", COLUMNS, strict=False)
+    )
+    cells = f'<row r="1">{names}<c r="D1" t="e"><v>#REF!</v></c></row>'
+    assert workbook.read(parts(sheet1=sheet_xml(cells))).missing == COLUMNS[3:]
     read = workbook.read(book([list(COLUMNS), ['=HYPERLINK("http://evil")', *["x"] * 13]]))
     assert read.rows[0][1][0] == 0
 

@@ -255,8 +255,8 @@ class FileRepeated(Refusal):
 
 
 class RowsRefused(Refusal):
-    """表中有 {count} 处错误，未导入任何一行；请更正后再导入。
-    The sheet has {count} errors and no row was imported; mend it and import again.
+    """表中有错误（上列 {count} 处），未导入任何一行；请更正后再导入。
+    No row was imported for the {count} errors listed; mend the sheet and import again.
     """
 
 

@@ -99,9 +99,9 @@ _FORMS = {
     ),
     IdKind.TAIWAN: (re.compile(r"[0-9]{8}"), "8 位数字", "8 digits"),
     IdKind.PASSPORT: (
-        re.compile(r"[A-Z0-9]{5,20}"),
-        "5 至 20 位字母或数字",
-        "5 to 20 letters or digits",
+        re.compile(r"(?![0-9]{17}[0-9X]$)[A-Z0-9]{5,20}"),
+        "5 至 20 位字母或数字，且不是 18 位身份证号码",
+        "5 to 20 letters or digits and no resident's number",
     ),
 }
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -119,6 +119,9 @@ _LATIN = "[A-Za-zÀ-ɏ]"
 _SPACES = re.compile("[ \u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 _STRAY_SPACE = re.compile(f"(?<!{_LATIN}) | (?!{_LATIN})")
 _STRAY_SEPARATOR = re.compile(f"^·|·$|··|(?<!{_LATIN})[-']|[-'](?!{_LATIN})")
+_LONG_NUMBER = re.compile(
+    rf"[0-9０-９](?:[\s.\-{''.join(map(chr, ZERO_WIDTH))}]*[0-9０-９XxＸｘ]){{10,}}"
+)
 _BLANK_LETTERS = (
     "\u115f\u1160\u3164\uffa0"  # Hangul fillers: letters to Unicode, nothing to the eye
 )
@@ -203,6 +206,11 @@ def mask_id(text: str) -> str:
     head, tail = (3, 2) if len(number) >= 10 else (1, 0)
     hidden = max(len(number) - head - tail, 0)
     return number[:head] + "*" * hidden + number[head + hidden :]
+
+
+def mask_numbers(text: str) -> str:
+    """Mask every run of 11 or more digits: document numbers and mobiles, however spaced."""
+    return _LONG_NUMBER.sub(lambda found: mask_id(found[0]), text)
 
 
 def mask_name(name: str) -> str:

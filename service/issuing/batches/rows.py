@@ -24,6 +24,8 @@ from service.registry.people import IdKind, IdNumber, Unfit
 
 FINDINGS_MAX = 10_000
 _SHOWN_LENGTH_MAX = 40
+# No public rule sets a least age; nobody younger is expected at an exam [A].
+_AGE_YEARS_MIN = 14
 _ADMISSION = re.compile(r"[\w/-]{1,32}")
 _PHONE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
 _ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]+")
@@ -34,6 +36,10 @@ _DATE = re.compile(
 )
 # Serial 60 is 1900-02-29, which never was; from 1901 on this day is right.
 _SERIAL_ZERO, _SERIAL_MAX = datetime.date(1899, 12, 30), 2_958_465
+# These would be days of 1905; who enters one has typed a year.
+_TYPED_YEARS = range(1900, 2101)
+# A space that no Latin letter or digit needs.
+_STRAY_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
 _HALF_WIDTH_WORDS = people.ZERO_WIDTH | {
     full: half for full, half in people.HALF_WIDTH.items() if chr(half).isalnum()
 }
@@ -79,10 +85,10 @@ def judge(
     """Judge a sheet: rows, errors, warnings. With any error the rows are not to be used.
 
     `drawable` are the code points that the embedded fonts can draw; `today` is the legal day.
-    At most `FINDINGS_MAX` errors are listed; a last one then says how many there are.
+    At most `FINDINGS_MAX` errors are listed; a last one then says how many there are, and no row
+    is returned, so that nobody adds to them.
     """
-    unknown = "、".join(map(shown, sheet.unknown))
-    warnings = (Unfit("ColumnUnknown", names=unknown).finding(),) if unknown else ()
+    warnings = _named(("SheetIgnored", sheet.sheets_ignored), ("ColumnUnknown", sheet.unknown))
     if errors := _sheet_errors(sheet):
         return (), errors, warnings
     judgement = _Judgement(drawable, today)
@@ -93,12 +99,15 @@ def judge(
     )
     if not rows and not judgement.count:
         judgement.add(Unfit("RowsMissing"))
-    return rows, judgement.findings(), warnings
+    return rows if judgement.count <= FINDINGS_MAX else (), judgement.findings(), warnings
 
 
 def shown(value: object) -> str:
-    """Show what a stranger typed: nothing invisible, nothing a spreadsheet would run, not long."""
-    text = str(value)[: _SHOWN_LENGTH_MAX + 1]
+    """Show what a stranger typed, as short text without secrets.
+
+    Nothing invisible, nothing a spreadsheet would run, no number of a person or a telephone whole.
+    """
+    text = people.mask_numbers(str(value))[: _SHOWN_LENGTH_MAX + 1]
     text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     text = f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
     return text if len(text) <= _SHOWN_LENGTH_MAX else text[: _SHOWN_LENGTH_MAX - 1] + "…"
@@ -111,6 +120,7 @@ class _Judgement:
         self.count = 0
         self._listed: list[Finding] = []
         self._first_rows: dict[tuple[str, ...], int] = {}
+        self._first_names: dict[tuple[str, str], tuple[int, str]] = {}
         date = partial(_past_date, today=today)
         parsers: dict[str, Callable[[Any], object]] = {
             "准考证号": _admission,
@@ -154,10 +164,15 @@ class _Judgement:
             self._value(number, column, parse, cell)
             for (column, parse), cell in zip(self._parsers, cells, strict=True)
         ]
-        admission, _, sex, kind, typed, born_on, _, project, *_ = values
+        admission, name, sex, kind, typed, born_on, _, project, exam_on, *_ = values
         identity = self._identity(number, kind, typed, cells[4]) if kind and typed else None
         if identity:
             self._agree(number, identity, sex, born_on)
+            self._only_in_its_column(number, identity, cells)
+            self._one_name(number, identity, name)
+        if born_on and exam_on and _years(born_on, exam_on) < _AGE_YEARS_MIN:
+            unfit = Unfit("BirthDateImplausible", years=_AGE_YEARS_MIN, exam_on=exam_on)
+            self.add(unfit, number, "出生日期", Day(born_on))
         if admission:
             self._once("AdmissionRepeated", number, "准考证号", cells[0], admission)
         if identity and project:
@@ -196,6 +211,19 @@ class _Judgement:
             unfit = Unfit("BirthDateContradictsId", typed=born_on, inside=inside)
             self.add(unfit, row, "出生日期", Day(born_on))
 
+    def _only_in_its_column(self, row: int, identity: IdNumber, cells: tuple[Cell, ...]) -> None:
+        for column, cell in (("准考证号", cells[0]), ("备注", cells[-1])):
+            if identity.number in people.tidy(str(cell)).replace("-", ""):
+                masked = people.mask_id(identity.number)
+                self.add(Unfit("IdRepeatedInClear"), row, column, masked)
+
+    def _one_name(self, row: int, identity: IdNumber, name: str | None) -> None:
+        if name:
+            key = (identity.kind, identity.number)
+            first, known = self._first_names.setdefault(key, (row, name))
+            if name != known:
+                self.add(Unfit("NameContradictsRow", first=first), row, "姓名", name)
+
     def _once(self, code: str, row: int, column: str, cell: Cell, *key: str) -> None:
         first = self._first_rows.setdefault((code, *key), row)
         if first != row:
@@ -205,14 +233,25 @@ class _Judgement:
 def _sheet_errors(sheet: workbook.Sheet) -> tuple[Finding, ...]:
     if sheet.problem:
         return (sheet.problem,)
-    faults = (("ColumnMissing", sheet.missing), ("ColumnRepeated", sheet.repeated))
-    return tuple(Unfit(code, names="、".join(names)).finding() for code, names in faults if names)
+    return _named(
+        ("SheetAmbiguous", sheet.sheets_rival),
+        ("ColumnMissing", sheet.missing),
+        ("ColumnRepeated", sheet.repeated),
+    )
+
+
+def _named(*facts: tuple[str, tuple[str, ...]]) -> tuple[Finding, ...]:
+    return tuple(
+        Unfit(code, names="、".join(map(shown, names))).finding() for code, names in facts if names
+    )
 
 
 def _text(cell: Cell) -> str:
     """Return a cell's words half-width with single spaces, whatever type the sheet gave it."""
     if cell is None:
         raise Unfit("CellEmpty")
+    if isinstance(cell, bool):
+        raise Unfit("CellLogical")
     if isinstance(cell, str):
         return " ".join(cell.translate(_HALF_WIDTH_WORDS).split())
     if isinstance(cell, int | float) and abs(cell) >= 10**15:
@@ -235,7 +274,10 @@ def _admission(cell: Cell) -> str:
 
 
 def _name(cell: Cell, drawable: Collection[int]) -> str:
-    return people.normalise_name(cell if isinstance(cell, str) else _text(cell), drawable)
+    name = people.normalise_name(cell if isinstance(cell, str) else _text(cell), drawable)
+    if name == workbook.EXAMPLE[1]:
+        raise Unfit("ExampleName")
+    return name
 
 
 def _choice(choices: dict[str, Any], listed: str, cell: Cell) -> Any:
@@ -265,7 +307,7 @@ def _words(cell: Cell, length_max: int) -> str:
 
 @lru_cache(maxsize=4096, typed=True)
 def _project(cell: Cell) -> str:
-    return _words(cell, 60) or _text(None)
+    return _STRAY_SPACE.sub("", _words(cell, 60)) or _text(None)
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -281,7 +323,7 @@ def _score(cell: Cell) -> Decimal:
 
 
 def _past_date(cell: Cell, today: datetime.date) -> datetime.date:
-    day = cell.day if isinstance(cell, Day) else _date(cell)
+    day = _date((cell.day - _SERIAL_ZERO).days if isinstance(cell, Day) else cell)
     if day > today:
         raise Unfit("DateInFuture", day=day)
     return day
@@ -289,7 +331,7 @@ def _past_date(cell: Cell, today: datetime.date) -> datetime.date:
 
 @lru_cache(maxsize=65536, typed=True)
 def _date(cell: Cell) -> datetime.date:
-    if isinstance(cell, int | float) and 366 < cell <= _SERIAL_MAX:
+    if isinstance(cell, int | float) and 366 < cell <= _SERIAL_MAX and cell not in _TYPED_YEARS:
         return _SERIAL_ZERO + datetime.timedelta(int(cell))
     match = _DATE.fullmatch(people.tidy(_text(cell)))
     try:
@@ -299,3 +341,8 @@ def _date(cell: Cell) -> datetime.date:
     if day is None or day.year < 1900:
         raise Unfit("DateUnreadable")
     return day
+
+
+def _years(born_on: datetime.date, day: datetime.date) -> int:
+    """Return the age in full years, a leap day's birthday falling on the first of March."""
+    return day.year - born_on.year - ((day.month, day.day) < (born_on.month, born_on.day))

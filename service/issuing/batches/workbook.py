@@ -21,6 +21,7 @@ import msgspec
 import python_calamine as calamine
 
 from service.ground.errors import Finding
+from service.registry import people
 from service.registry.people import Unfit
 
 RESULTS_SHEET, GUIDE_SHEET, PROJECTS_SHEET = "考核结果", "填写说明", "项目清单"
@@ -45,6 +46,8 @@ EXAMPLE = ("示例000001", "示例姓名")
 ROWS_MAX = 100_000
 _COLUMNS_MAX = 52
 _HEADER_ROW_MAX = 20
+_HEADER_KNOWN_MIN = 3
+_HEADER_REMARK = re.compile(r"(?<=.)[(（\[【][^(（\[【]*[)）\]】]$")
 _TEXT_LENGTH_MAX = 300
 _INTEGER_MAX = 2**63  # what a JSON reader takes for an integer
 _ENTRIES_MAX = 1_000
@@ -81,12 +84,18 @@ Cell = str | int | float | bool | Day | None
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workbook holds; `rows` are row number and cells in the order of `COLUMNS`."""
+    """What the workbook holds; `rows` are row number and cells in the order of `COLUMNS`.
+
+    Names are as a stranger typed them: `sheets_rival` could each be the sheet of results, so none
+    was read; `sheets_ignored` hold something beside the sheet that was read.
+    """
 
     rows: tuple[tuple[int, tuple[Cell, ...]], ...] = ()
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    sheets_ignored: tuple[str, ...] = ()
+    sheets_rival: tuple[str, ...] = ()
     problem: Finding | None = None
 
 
@@ -94,7 +103,7 @@ def read(data: bytes) -> Sheet:
     """Read the results sheet of a workbook that nobody has looked at yet."""
     try:
         _inspect(data)
-        return _sheet(_open(data))
+        return _choose(_open(data))
     except Unfit as unfit:
         return Sheet(problem=unfit.finding())
     except _BROKEN:
@@ -122,18 +131,30 @@ def _inspect(data: bytes) -> None:
                     tail = chunk[-_TAG_BYTES_MAX:]
 
 
-def _open(data: bytes) -> calamine.CalamineSheet:
+def _open(data: bytes) -> list[calamine.CalamineSheet]:
+    """Open the sheets that a user sees, except our own guide and project list."""
     book = calamine.load_workbook(io.BytesIO(data))
-    names = [
-        sheet.name
+    sheets = [
+        book.get_sheet_by_name(sheet.name)
         for sheet in book.sheets_metadata
         if sheet.typ is calamine.SheetTypeEnum.WorkSheet
         and sheet.visible is calamine.SheetVisibleEnum.Visible
         and sheet.name not in (GUIDE_SHEET, PROJECTS_SHEET)
     ]
-    if not names:
+    if not sheets:
         raise Unfit("SheetMissing")
-    return book.get_sheet_by_name(RESULTS_SHEET if RESULTS_SHEET in names else names[0])
+    return sheets
+
+
+def _choose(sheets: list[calamine.CalamineSheet]) -> Sheet:
+    """Read the sheet named for results, else the only one that holds anything."""
+    filled = [sheet for sheet in sheets if any(any(map(_name, row)) for row in sheet.iter_rows())]
+    named = [sheet for sheet in sheets if sheet.name == RESULTS_SHEET]
+    others = tuple(sheet.name for sheet in filled if sheet.name != RESULTS_SHEET)
+    if not named and len(others) > 1:
+        return Sheet(sheets_rival=others)
+    read = _sheet((named or filled or sheets)[0])
+    return msgspec.structs.replace(read, sheets_ignored=others if named else ())
 
 
 def _sheet(source: calamine.CalamineSheet) -> Sheet:
@@ -162,14 +183,23 @@ def _header(numbered: Iterator[tuple[int, list[Any]]]) -> list[str]:
     """Advance past the header: the first row that names half of the columns, else the likeliest."""
     seen: list[list[str]] = []
     for _, row in itertools.islice(numbered, _HEADER_ROW_MAX):
-        names = ["".join(str(cell).split()).rstrip("*＊")[:_TEXT_LENGTH_MAX] for cell in row]
+        names = [_name(cell) for cell in row]
         if _known(names) * 2 >= len(COLUMNS):
             return names
         if any(names):
             seen.append(names)
     if not seen:
         raise Unfit("SheetEmpty")
-    return max(seen, key=_known)
+    likeliest = max(seen, key=_known)
+    if _known(likeliest) < _HEADER_KNOWN_MIN:
+        raise Unfit("HeaderMissing")
+    return likeliest
+
+
+def _name(cell: Any) -> str:
+    """Return a header without spaces, stars and a bracketed remark at its end."""
+    name = "".join(str(cell).translate(people.ZERO_WIDTH).split()).strip("*＊")
+    return _HEADER_REMARK.sub("", name[:_TEXT_LENGTH_MAX]).strip("*＊")
 
 
 def _known(names: list[str]) -> int:
