@@ -23,7 +23,7 @@ from service import wiring
 from service.ground.objects import Objects
 from service.ground.settings import templates_folder
 from service.issuing import certificates, issuance
-from service.issuing.issuance import Claimed, Press
+from service.issuing.issuance import Press, Promised
 from signing import Edition, Sealer, examine, qr, token
 from tests.world import CHENGDU, World
 
@@ -94,7 +94,7 @@ def measure(world: World) -> Table:
     return _table({name: times[_WARM_UP:] for name, times in taken.items()})
 
 
-async def _claims(world: World, press: Press) -> list[Claimed]:
+async def _claims(world: World, press: Press) -> list[Promised]:
     await world.approved(CHENGDU, _WARM_UP + _COUNT)
     async with world.connection() as connection:
         promised, _ = await issuance.claim(
@@ -104,7 +104,7 @@ async def _claims(world: World, press: Press) -> list[Claimed]:
 
 
 def _contenders(
-    world: World, press: Press, claims: Sequence[Claimed], watch: _Watch
+    world: World, press: Press, claims: Sequence[Promised], watch: _Watch
 ) -> _Contenders:
     fonts, folder = wiring.FONTS, templates_folder() / "certificate" / world.settings.edition
     vault = wiring.vault(world.settings)

@@ -4,6 +4,7 @@ Chinese first, English beside it. Findings name file, row, column and what to do
 typed reaches the terminal unescaped.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -24,7 +25,8 @@ from service.checking import verification
 from service.checking.verification import LEGAL_ZONE, Outcome, Status, Verdict
 from service.ground.errors import Finding
 
-out = Console(highlight=False)
+_WIDTH = None if sys.stdout.isatty() else 160  # what reads a pipe can read long lines
+out = Console(highlight=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 _COLOURS = {Status.VALID: "bold green", Status.INDETERMINATE: "bold yellow"}
@@ -50,7 +52,7 @@ def table(rows: Sequence[msgspec.Struct], titles: dict[str, str]) -> None:
     """Print records as a table: `titles` names the fields to show."""
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for title in titles.values():
-        drawn.add_column(title, overflow="fold")
+        drawn.add_column(title, overflow="fold", no_wrap=title == next(iter(titles.values())))
     for row in rows:
         drawn.add_row(*(plain(_cell(getattr(row, field))) for field in titles))
     out.print(drawn)
@@ -78,7 +80,10 @@ def verdict(answer: Verdict) -> None:
     words = verification.WORDS
     status, sentence = words["status"][answer.status.value], words["reason"][answer.reason]
     colour = _COLOURS.get(answer.status, "bold red")
-    out.print(f"[{colour}]{status['mark']} {status['zh']} {answer.status.value.upper()}[/]")
+    word = f"{status['mark']} {status['zh']} {answer.status.value.upper()}"
+    if answer.specimen:
+        word, colour = f"样本，无效力 SPECIMEN（{word}）", "bold yellow"
+    out.print(f"[{colour}]{word}[/]")
     out.print(f"  {sentence['zh']}\n  {sentence['en']}", soft_wrap=True)
     facts = {
         "编号 number": answer.number,
@@ -87,7 +92,6 @@ def verdict(answer: Verdict) -> None:
         "项目 project": answer.project,
         "考核日期 exam": answer.exam_on,
         "发证日期 issued": answer.issued_on,
-        "样本 specimen": "样本，无效力 / a specimen without force" if answer.specimen else None,
         "查验时间 checked": answer.checked_at.astimezone(LEGAL_ZONE).isoformat(" ", "seconds"),
     }
     for title, value in facts.items():

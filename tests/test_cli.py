@@ -322,7 +322,15 @@ def test_a_template_is_filled_in_and_imported(type_: Type, tmp_path: Path) -> No
     again = type_("batch", "import", filled, "--uscc", invented.INSTITUTION, by=OPERATOR)
     assert (again.code, "FileImportedAlready" in again.err) == (65, True)
     shown = type_("batch", "gates", 1, by=OPERATOR, yes=False)
-    submitted = type_("batch", "submit", 1, by=OPERATOR)
+    early = type_("batch", "submit", 1, by=OPERATOR)
+    assert (early.code, "gate-10-commitment-absent" in early.err) == (65, True)
+    record = ("record", "papers", "--batch-id", 1, "--received-on", "2026-04-01")
+    assert type_(*record, by=OPERATOR).code == 0
+    for party in ("candidates", "institution"):
+        record = ("record", "commitment", "--batch-id", 1, "--party", party, "--committed-by")
+        words = ("示例", "--committed-on", EXAM_ON, "--text", filled)
+        assert type_(*record, *words, by=OPERATOR).code == 0
+    submitted = type_("batch", "submit", 1, by=OPERATOR)  # publicity may still run
     returned = type_("batch", "return", 1, "--reason", "缺少承诺书", by=REVIEWER)
     listed = type_("batch", "list", by=OPERATOR, yes=False)
     assert {shown.code, submitted.code, returned.code, listed.code} == {0}

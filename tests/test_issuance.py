@@ -22,7 +22,7 @@ from service.ground.errors import KeyUnpublished, StoreUnavailable
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import certificates, issuance, public_keys
-from service.issuing.issuance import Claimed, Press
+from service.issuing.issuance import Press, Promised
 from service.registry import journal
 from signing import keys
 from tests.world import CHENGDU, CITIES, MIANYANG, World
@@ -40,7 +40,7 @@ class Bench(msgspec.Struct, frozen=True):
 
     async def claim(
         self, *, takeover_seconds: float = 60.0, group_size: int = 100
-    ) -> list[Claimed]:
+    ) -> list[Promised]:
         promised, _ = await issuance.claim(
             self.connection,
             self.press,
@@ -99,7 +99,7 @@ async def halted(worker: Bench, store_address: str) -> AsyncIterator[asyncio.Tas
     store.go_on.set()
 
 
-def _digests(settings: Settings, claims: Sequence[Claimed]) -> dict[str, str]:
+def _digests(settings: Settings, claims: Sequence[Promised]) -> dict[str, str]:
     """Make certificates and return what they come to; runs in whatever process."""
     press = wiring.press(settings, NOW)
     return {one.number: hashlib.sha256(press.make(one).pdf).hexdigest() for one in claims}
@@ -113,7 +113,7 @@ async def test_all_that_the_bytes_depend_on_is_kept_before_anything_is_made(worl
     assert sorted(one.number for one in promised) == [row["number"] for row in rows]
     for one in promised:
         (kept,) = (row for row in rows if row["number"] == one.number)
-        for field in Claimed.__struct_fields__[-6:]:
+        for field in Promised.__struct_fields__[-6:]:
             assert getattr(one, field) == kept[field] is not None
         assert kept["state"] == "numbered"
         assert kept["pdf_sha256"] is None

@@ -11,6 +11,7 @@ from service import terminal, wiring
 from service.cli import acting
 from service.ground import errors, jail
 from service.ground import settings as settings_room
+from service.ground.errors import Finding
 from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.ground.settings import Settings
@@ -88,7 +89,9 @@ async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) ->
                 host=settings.host,
             )
         done(3)
-    terminal.say(f"批次 batch {batch_id}：{len(read_rows)} 行 rows")
+    terminal.say(
+        f"批次 batch {batch_id}：{len(read_rows)} 行 rows；接着 next: batch gates {batch_id}"
+    )
 
 
 @batch.command("list")
@@ -111,14 +114,18 @@ async def batch_list(_: Settings, desk: Desk) -> None:
 @_batch_argument
 @acting.act(changes=False)
 async def batch_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
-    """逐项显示签发条件 / Show what every gate says of a batch."""
+    """列出未满足的签发条件 / List what certificates of a batch still lack."""
     async with desk.acting():
-        await _show_gates(settings, desk, batch_id)
+        found = await _judge(settings, desk, batch_id)
+    if found:
+        terminal.findings(found, title="未满足的签发条件 closed gates", console=terminal.out)
+    else:
+        terminal.say("签发条件全部满足 all gates are open")
 
 
-async def _show_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
+async def _judge(settings: Settings, desk: Desk, batch_id: int) -> tuple[Finding, ...]:
     await batches.find(desk.connection, batch_id)
-    found = await gates.judge(
+    return await gates.judge(
         desk.connection,
         batch_id,
         reviewer=None,
@@ -127,20 +134,19 @@ async def _show_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
         drawable=wiring.drawable_characters(),
         today=acting.today(),
     )
-    if found:
-        terminal.findings(found, title="未通过的签发条件 closed gates", console=terminal.out)
-    else:
-        terminal.say("签发条件全部满足 all gates are open")
 
 
 @batch.command("submit")
 @_batch_argument
 @acting.act(changes=True)
 async def batch_submit(settings: Settings, desk: Desk, batch_id: int) -> None:
-    """提交复核 / Hand a batch to the reviewer."""
+    """提交复核；公示可以未满 / Hand a batch to the reviewer; publicity may still run."""
     async with desk.acting():
         await batches.submit(desk.connection, desk.actor, batch_id)
-        await _show_gates(settings, desk, batch_id)
+        found = await _judge(settings, desk, batch_id)
+        mendable = [one for one in found if one.code != gates.Gate.PUBLICITY_NOT_ENDED]
+        if mendable:
+            raise errors.GatesClosed(found, batch_id=batch_id, count=len(found))
     terminal.say(f"批次 {batch_id} 已提交 submitted")
 
 
@@ -204,7 +210,7 @@ async def batch_certificates(_: Settings, desk: Desk, batch_id: int) -> None:
         found,
         {
             "number": "编号", "version": "版本", "name": "姓名", "project_name": "项目",
-            "state": "状态", "standing": "效力", "pdf_sha256": "SHA-256", "cause": "搁置原因",
+            "state": "状态", "standing": "效力", "cause": "说明",
         },
     )  # fmt: skip
 

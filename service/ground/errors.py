@@ -159,8 +159,8 @@ class FoundedAlready(Refusal):
 
 
 class AlreadyRecorded(Refusal):
-    """此项（{fact}）已登记，未作改动；变更请以新的生效日期另行登记。
-    This {fact} is recorded already and was not changed; record a change with a later date.
+    """此项已登记，未作改动；变更请以新的生效日期另行登记。
+    This is recorded already and was not changed; record a change with a later date.
     """
 
 
@@ -291,8 +291,8 @@ class EvidenceKeptTooShort(Refusal):
 
 
 class GatesClosed(Refusal):
-    """批次 {batch_id} 有 {count} 处不符合签发条件，未予批准。
-    Batch {batch_id} fails {count} gates and was not approved.
+    """批次 {batch_id} 有 {count} 处不符合签发条件，未予办理。
+    Batch {batch_id} does not meet what certificates need in {count} places; nothing was done.
     """
 
 

@@ -1,6 +1,7 @@
 -- of_batch(batch_id) -> [Listed]
 -- Void numbers stay listed.
-select number, version, name, project_name, state, standing, pdf_sha256,
+select number, version, name, project_name, state,
+    case when state = 'issued' then standing else '' end as standing, pdf_sha256,
     case when state <> 'void' and void_asked_by is not null then '作废待确认 void asked: ' || void_reason
         else coalesce(void_reason, cause) end as cause
 from certificate where batch_id = :batch_id

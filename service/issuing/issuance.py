@@ -1,10 +1,10 @@
 """Issuance: the worker's protocol, from a numbered certificate to durable, examined, sealed bytes.
 
 claim → promise → make → store → issue. The numbered rows are the queue. Before anything is made,
-the claim writes down all that the bytes depend on (status index, time, keys), so that making again
-after a crash gives the same SHA-256 and no number ever has two sealed files. Nothing is called
-issued before its bytes are durable. What cannot be made is parked with its cause; its batch goes
-on.
+the claim writes down all that the bytes depend on (status index, time, keys, host), so that making
+again after a crash gives the same SHA-256 and no number ever has two sealed files. Nothing is
+called issued before its bytes are durable. What cannot be made is parked with its cause; its batch
+goes on.
 """
 
 import asyncio
@@ -29,7 +29,10 @@ _sql = statements.beside(__file__)
 
 
 class Claimed(Certificate, frozen=True, kw_only=True):
-    """A certificate that this worker alone works on, until the claim grows old."""
+    """A certificate that this worker alone works on, until the claim grows old.
+
+    What is None was never promised; `sealed_at` is then only proposed.
+    """
 
     examine_fully: bool
     status_sequence: int
@@ -38,6 +41,18 @@ class Claimed(Certificate, frozen=True, kw_only=True):
     seal_fingerprint: bytes | None
     statement_kid: bytes | None
     statement_host: str | None
+
+
+class Promised(Certificate, frozen=True, kw_only=True):
+    """A certificate with all that its bytes depend on, written down before they are made."""
+
+    examine_fully: bool
+    status_sequence: int
+    status_index: int
+    sealed_at: datetime.datetime
+    seal_fingerprint: bytes
+    statement_kid: bytes
+    statement_host: str
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -83,7 +98,7 @@ class Press:
         self._status_key = status_key
         self._host = host
 
-    def promise(self, claimed: Claimed) -> Claimed:
+    def promise(self, claimed: Claimed) -> Promised:
         """Complete a claim with what its bytes will depend on; what was promised before stays.
 
         Raises:
@@ -94,43 +109,44 @@ class Press:
         if signer is None:
             raise SignerAbsent(city_code=claimed.city_code)
         keys = bytes.fromhex(signer.fingerprint), self._qr_key.kid
+        known = msgspec.structs.asdict(claimed)
         if claimed.status_index is not None:
             if (claimed.seal_fingerprint, claimed.statement_kid) != keys:
                 raise KeyReplaced(number=claimed.number)
-            return claimed
+            return Promised(**known)
         if not all(
             key.valid_from_at <= claimed.sealed_at <= key.valid_until_at
             for key in (signer, self._qr_key)
         ):
             raise SignerAbsent(city_code=claimed.city_code)
-        return msgspec.structs.replace(
-            claimed,
-            status_index=token.permute(self._status_key, claimed.status_sequence),
-            seal_fingerprint=keys[0],
-            statement_kid=keys[1],
-            statement_host=self._host,
-        )
+        known |= {
+            "status_index": token.permute(self._status_key, claimed.status_sequence),
+            "seal_fingerprint": keys[0],
+            "statement_kid": keys[1],
+            "statement_host": self._host,
+        }
+        return Promised(**known)
 
-    def make(self, claimed: Claimed) -> Sealed:
-        """Render, seal and examine one certificate: the same claim always gives the same bytes.
+    def make(self, promised: Promised) -> Sealed:
+        """Render, seal and examine one certificate: the same promise always gives the same bytes.
 
         Raises:
             SigningError: the face cannot be drawn, or the file is not what it should be.
         """
-        signer = self._signers[claimed.city_code]
-        record = certificates.record(claimed, self._vault)
-        url, digits = self._statement(claimed, record)
-        pdf = self._sealers[claimed.city_code].seal(
-            self._edition(claimed.edition).render(
+        signer = self._signers[promised.city_code]
+        record = certificates.record(promised, self._vault)
+        url, digits = self._statement(promised, record)
+        pdf = self._sealers[promised.city_code].seal(
+            self._edition(promised.edition).render(
                 record,
                 qr.matrix(url, digits),
                 specimen=signer.specimen,
-                rendered_at=claimed.sealed_at,
+                rendered_at=promised.sealed_at,
             ),
-            claimed.sealed_at,
+            promised.sealed_at,
         )
         guarded = examine.own(pdf, record, signer.pin)
-        if claimed.examine_fully:
+        if promised.examine_fully:
             examine.fully(pdf, signer.pin)
             if examine.qr_text(pdf) != url + digits:
                 raise ExaminationFailed(rule="qr")
@@ -141,17 +157,17 @@ class Press:
             self._editions[name] = self._open_edition(name)
         return self._editions[name]
 
-    def _statement(self, claimed: Claimed, record: Record) -> tuple[str, str]:
+    def _statement(self, promised: Promised, record: Record) -> tuple[str, str]:
         statement = token.Statement(
-            issuer=claimed.statement_host or self._host,
-            issued_at=claimed.sealed_at,
+            issuer=promised.statement_host,
+            issued_at=promised.sealed_at,
             number=record.number,
             name=record.name,
             project=record.project,
             exam_on=record.exam_on,
             version=record.version,
             public_id=record.public_id,
-            status_index=claimed.status_index or 0,
+            status_index=promised.status_index,
             record_digest=record.digest()[:16],
         )
         cose = token.sign(statement, self._qr_key.private_key, self._qr_key.kid)
@@ -198,13 +214,13 @@ async def work(
 
 async def claim(
     connection: Connection, press: Press, *, worker: str, takeover_seconds: float, group_size: int
-) -> tuple[list[Claimed], list[tuple[Claimed, Refusal]]]:
+) -> tuple[list[Promised], list[tuple[Claimed, Refusal]]]:
     """Claim the next numbered certificates and write down what their bytes will depend on.
 
     Rows that another worker holds are skipped, never waited for. Returns what can be made, and what
     cannot with the reason.
     """
-    promised: list[Claimed] = []
+    promised: list[Promised] = []
     refused: list[tuple[Claimed, Refusal]] = []
     async with db.acting(connection, Role.WORKER):
         for claimed in await _claim(
@@ -216,18 +232,18 @@ async def claim(
                 refused.append((claimed, error))
         await _promise(
             connection,
-            numbers=[claimed.number for claimed in promised],
-            versions=[claimed.version for claimed in promised],
-            status_indexes=[claimed.status_index for claimed in promised],
-            sealed_ats=[claimed.sealed_at for claimed in promised],
-            seal_fingerprints=[claimed.seal_fingerprint for claimed in promised],
-            statement_kids=[claimed.statement_kid for claimed in promised],
-            statement_hosts=[claimed.statement_host for claimed in promised],
+            numbers=[one.number for one in promised],
+            versions=[one.version for one in promised],
+            status_indexes=[one.status_index for one in promised],
+            sealed_ats=[one.sealed_at for one in promised],
+            seal_fingerprints=[one.seal_fingerprint for one in promised],
+            statement_kids=[one.statement_kid for one in promised],
+            statement_hosts=[one.statement_host for one in promised],
         )
     return promised, refused
 
 
-async def park(connection: Connection, worker: str, claimed: Claimed, cause: Exception) -> None:
+async def park(connection: Connection, worker: str, claimed: Certificate, cause: Exception) -> None:
     """Set a certificate aside with its cause, so that it stops nobody else."""
     code = getattr(cause, "code", type(cause).__name__)
     facts = getattr(cause, "facts", {})
@@ -250,11 +266,13 @@ async def progress(connection: Connection) -> Progress:
     return await _progress(connection)
 
 
-def _make_all(press: Press, claims: Sequence[Claimed]) -> list[tuple[Claimed, Sealed | Exception]]:
-    made: list[tuple[Claimed, Sealed | Exception]] = []
-    for claimed in claims:
+def _make_all(
+    press: Press, promised: Sequence[Promised]
+) -> list[tuple[Certificate, Sealed | Exception]]:
+    made: list[tuple[Certificate, Sealed | Exception]] = []
+    for one in promised:
         try:
-            made.append((claimed, press.make(claimed)))
+            made.append((one, press.make(one)))
         except Exception as error:  # noqa: BLE001 - whatever it is, one certificate is parked
-            made.append((claimed, error))
+            made.append((one, error))
     return made

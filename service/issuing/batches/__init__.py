@@ -1,10 +1,11 @@
 """Batches: one results workbook of one institution, from draft to archived and numbered.
 
 draft → submitted → returned | approved, by two different persons; what is not submitted may be
-withdrawn. A batch enters whole or not at
-all. Approval is one transaction: the gates are judged again, the data is archived, numbers are
-taken as one range, and every passed row becomes a `numbered` certificate with all that will stand
-on its face. Nothing of it happens twice, and nothing of it happens alone.
+withdrawn. A cell is read by `workbook` (in the jail), becomes part of a `Row` in `rows`, is kept as
+a `result` by `import_rows`, and becomes a certificate's face in `approve`, by the statement
+`number_certificates`. A batch enters whole or not at all. Approval is one transaction: the gates
+are judged again, the data is archived, numbers are taken as one range, and every passed row becomes
+a `numbered` certificate. Nothing of it happens twice, and nothing of it happens alone.
 
 Source: 川人社职鉴〔2025〕35号, 三 and 六(二).
 """
@@ -122,7 +123,7 @@ _return = _sql.run("return_batch")
 _withdraw = _sql.run("withdraw")
 _issuer_code = _sql.perhaps("issuer_code", str)
 _passed_rows = _sql.many("passed_rows", int)
-_number = _sql.run("number_certificates")
+_number_certificates = _sql.run("number_certificates")
 _archive = _sql.run("archive")
 
 
@@ -288,7 +289,7 @@ async def approve(
     row_numbers = await _passed_rows(connection, batch_id=batch_id)
     taken = await numbering.take(connection, batch.city_code, archived_on, len(row_numbers))
     public_ids = [token.encode_id(secrets.token_bytes(10)) for _ in row_numbers]
-    await _number(
+    await _number_certificates(
         connection,
         batch_id=batch_id,
         archived_on=archived_on,

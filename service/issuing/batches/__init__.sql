@@ -22,13 +22,17 @@ returning batch_id;
 insert into result (batch_id, city_code, person_key, id_encrypted, phone_encrypted, row_number,
     admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
     passed, remark)
-select :batch_id, :city_code, column_.*
+select :batch_id, :city_code, person_key, id_encrypted, phone_encrypted, row_number,
+    admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
+    passed, remark
 from unnest(:person_keys::bytea[], :ids_encrypted::bytea[], :phones_encrypted::bytea[],
     :row_number_values::int[], :admission_number_values::text[], :name_values::text[],
     :sex_values::text[], :id_kind_values::text[], :born_on_values::date[],
     :project_values::text[], :exam_on_values::date[], :theory_values::numeric[],
     :practice_values::numeric[], :total_values::numeric[], :passed_values::boolean[],
-    :remark_values::text[]) as column_;
+    :remark_values::text[])
+    as row_of (person_key, id_encrypted, phone_encrypted, row_number, admission_number, name, sex,
+        id_kind, born_on, project_name, exam_on, theory, practice, total, passed, remark);
 
 -- find(batch_id) -> Batch?
 -- One batch with its counts.

@@ -158,14 +158,14 @@ def _judge_sitting(sitting: Sitting, facts: Facts, today: datetime.date) -> Iter
     if not in_session:
         yield finding(Gate.OUTSIDE_SESSION)
     if not sitting.filed:
-        yield finding(Gate.FILING_ABSENT)
+        yield finding(Gate.FILING_ABSENT, reason=sitting.kind)
     elif not sitting.filed_here:
         if not sitting.cross_filed:
             yield finding(Gate.CROSS_FILING_ABSENT)
         if not sitting.plan_reported:
             yield finding(Gate.PLAN_NOT_REPORTED)
     if in_session and not sitting.deadline_excepted and not _papers_in_time(sitting, facts, today):
-        yield finding(Gate.PAPERS_LATE)
+        yield finding(Gate.PAPERS_LATE, reason=str(sitting.papers_until or sitting.exam_on))
 
 
 def _papers_in_time(sitting: Sitting, facts: Facts, today: datetime.date) -> bool:
