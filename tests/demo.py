@@ -199,12 +199,10 @@ class _Demonstration:
     def _type(self, account: str | None, *words: object) -> None:
         """Type one command as a user would, and show it."""
         typed = [str(word) for word in words]
-        shown = ["--as", account] if account else []
-        terminal.out.print(f"[bold cyan]$[/] qianfa {' '.join([*typed, *shown])}", soft_wrap=True)
         if account:
-            typed += [*shown, "--secret-file", str(self._secret(account))]
-            if typed[:2] != ["batch", "export"]:
-                typed.append("--yes")
+            typed += ["--as", account, "--secret-file", str(self._secret(account))]
+            typed += [] if typed[:2] == ["batch", "export"] else ["--yes"]
+        terminal.out.print(f"[bold cyan]$[/] qianfa {' '.join(typed)}", soft_wrap=True)
         cli.qianfa.main(typed, standalone_mode=False)
 
     def _secret(self, account: str) -> Path:
