@@ -324,8 +324,8 @@ def test_a_template_is_filled_in_and_imported(type_: Type, tmp_path: Path) -> No
     shown = type_("batch", "gates", 1, by=OPERATOR, yes=False)
     early = type_("batch", "submit", 1, by=OPERATOR)
     assert (early.code, "gate-10-commitment-absent" in early.err) == (65, True)
-    record = ("record", "papers", "--batch-id", 1, "--received-on", "2026-04-01")
-    assert type_(*record, by=OPERATOR).code == 0
+    papers = ("record", "papers", "--batch-id", 1, "--received-on", "2026-04-01")
+    assert type_(*papers, by=OPERATOR).code == 0
     for party in ("candidates", "institution"):
         record = ("record", "commitment", "--batch-id", 1, "--party", party, "--committed-by")
         words = ("示例", "--committed-on", EXAM_ON, "--text", filled)
