@@ -387,3 +387,47 @@ async def test_the_first_the_last_and_a_share_are_examined_in_full(
     assert chosen[0]
     assert chosen[-1]
     assert least <= sum(chosen) <= most
+
+
+async def test_a_certificate_that_kills_its_workers_is_set_aside_and_takes_no_other_with_it(
+    world: World,
+) -> None:
+    """A claim that nobody comes back from is what a worker's sudden death looks like."""
+    approval = await world.approved(count=3)
+    bad, good = approval.numbers[0], approval.numbers[1:]
+    async with world.connection() as connection:
+        worker = bench(world, connection)
+        for _ in range(3):
+            assert len(await worker.claim(takeover_seconds=1e-6)) == 3
+        groups = [[one.number for one in await worker.claim(takeover_seconds=1e-6)]]
+        groups += [[one.number for one in await worker.claim(takeover_seconds=1e-6)]]
+        assert groups == [[bad], [bad]]
+        for number in (bad, *good):
+            await connection.execute(
+                "update certificate set claim_count = $2 where number = $1",
+                number,
+                6 if number == bad else 3,
+            )
+        while await worker.work(takeover_seconds=1e-6):
+            pass
+        assert await states(connection) == {
+            bad: "parked WorkersLost",
+            **dict.fromkeys(good, "issued"),
+        }
+        assert await retried(world, approval.batch_id) == [bad]
+        while await worker.work(takeover_seconds=1e-6):
+            pass
+        assert (await states(connection))[bad] == "issued"
+
+
+async def test_a_full_store_is_no_fault_of_the_certificates(world: World) -> None:
+    await world.approved(count=2)
+    async with world.connection() as connection:
+        worker = bench(world, connection)
+        _spoil(world)
+        for _ in range(8):
+            with pytest.raises(StoreUnavailable):
+                await worker.work(takeover_seconds=1e-6)
+        _mend(world)
+        assert await worker.work(takeover_seconds=1e-6) == 2
+        assert set((await states(connection)).values()) == {"issued"}

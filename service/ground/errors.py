@@ -338,6 +338,12 @@ class KeyReplaced(Refusal):
     """
 
 
+class WorkersLost(Refusal):
+    """每个处理 {number} 的签章进程都异常终止。
+    Every worker that took {number} in hand has died.
+    """
+
+
 class StoreUnavailable(Refusal):
     """证书文件无法存入（{reason}）；未签发的会自动重做，请检查存储。
     Sealed files cannot be stored ({reason}); nothing is lost, look at the store.

@@ -26,6 +26,7 @@ where number = :number and version = 1;
 -- retry(batch_id) -> [str]
 -- What is parked, and what somebody wanted voided without a second person agreeing.
 update certificate set state = 'numbered', cause = null, claimed_by = null, claimed_at = null,
+    claim_count = 0,
     void_asked_by = null, void_reason = null
 where batch_id = :batch_id and (state = 'parked' or state = 'numbered' and void_asked_by is not null)
 returning number;

@@ -15,7 +15,7 @@ import msgspec
 
 from service.ground import db, statements
 from service.ground.db import Connection, Role
-from service.ground.errors import KeyReplaced, Refusal, SignerAbsent
+from service.ground.errors import KeyReplaced, Refusal, SignerAbsent, StoreUnavailable, WorkersLost
 from service.ground.objects import Objects
 from service.issuing import certificates
 from service.issuing.certificates import Certificate
@@ -35,6 +35,7 @@ class Claimed(Certificate, frozen=True, kw_only=True):
     """
 
     examine_fully: bool
+    claim_count: int
     status_sequence: int
     status_index: int | None
     sealed_at: datetime.datetime
@@ -47,7 +48,6 @@ class Promised(Certificate, frozen=True, kw_only=True):
     """A certificate with all that its bytes depend on, written down before they are made."""
 
     examine_fully: bool
-    status_sequence: int
     status_index: int
     sealed_at: datetime.datetime
     seal_fingerprint: bytes
@@ -69,8 +69,11 @@ class Progress(msgspec.Struct, frozen=True):
     parked: int
 
 
+_CLAIMS_MAX = 6  # three in a group, three alone
+
 _claim = _sql.many("claim", Claimed)
 _promise = _sql.run("promise")
+_forgive = _sql.run("forgive")
 _issue = _sql.many("issue", str)
 _park = _sql.perhaps("park", str)
 _progress = _sql.one("progress", Progress)
@@ -109,7 +112,7 @@ class Press:
         if signer is None:
             raise SignerAbsent(city_code=claimed.city_code)
         keys = bytes.fromhex(signer.fingerprint), self._qr_key.kid
-        known = msgspec.structs.asdict(claimed)
+        known = {field: getattr(claimed, field) for field in Promised.__struct_fields__}
         if claimed.status_index is not None:
             if (claimed.seal_fingerprint, claimed.statement_kid) != keys:
                 raise KeyReplaced(number=claimed.number)
@@ -195,7 +198,12 @@ async def work(
     )
     made = [*refused, *await asyncio.to_thread(_make_all, press, promised)]
     sealed = [(claimed, result) for claimed, result in made if isinstance(result, Sealed)]
-    digests = await objects.put_all([result.pdf for _, result in sealed])
+    try:
+        digests = await objects.put_all([result.pdf for _, result in sealed])
+    except StoreUnavailable:
+        async with db.acting(connection, Role.WORKER):  # no certificate's fault
+            await _forgive(connection, numbers=[claimed.number for claimed, _ in made])
+        raise
     async with db.acting(connection, Role.WORKER):
         await _issue(
             connection,
@@ -227,8 +235,8 @@ async def claim(
             connection, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
         ):
             try:
-                promised.append(press.promise(claimed))
-            except (SignerAbsent, KeyReplaced) as error:
+                promised.append(_promise_again(press, claimed))
+            except (SignerAbsent, KeyReplaced, WorkersLost) as error:
                 refused.append((claimed, error))
         await _promise(
             connection,
@@ -264,6 +272,12 @@ async def park(connection: Connection, worker: str, claimed: Certificate, cause:
 async def progress(connection: Connection) -> Progress:
     """Count what is not finished."""
     return await _progress(connection)
+
+
+def _promise_again(press: Press, claimed: Claimed) -> Promised:
+    if claimed.claim_count > _CLAIMS_MAX:
+        raise WorkersLost(number=claimed.number)
+    return press.promise(claimed)
 
 
 def _make_all(

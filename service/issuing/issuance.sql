@@ -1,21 +1,34 @@
 -- claim(worker, takeover_seconds, group_size) -> [Claimed]
--- The next certificates that nobody works on, or whose worker has not come back.
-with next as (
+-- The next certificates that nobody works on, or whose worker has not come back. One whose workers
+-- have died three times is taken alone, so that it can take no others with it.
+with suspect as (
     select number, version from certificate
-    where state = 'numbered' and void_asked_by is null
+    where state = 'numbered' and claim_count >= 3 and void_asked_by is null
+        and claimed_at < now() - make_interval(secs => :takeover_seconds)
+    order by number, version
+    limit 1
+    for update skip locked
+), ordinary as (
+    select number, version from certificate
+    where state = 'numbered' and claim_count < 3 and void_asked_by is null
         and (claimed_at is null
             or claimed_at < now() - make_interval(secs => :takeover_seconds))
+        and not exists (select 1 from suspect)
     order by number, version
     limit :group_size
     for update skip locked
+), next as (
+    select number, version from suspect
+    union all
+    select number, version from ordinary
 )
-update certificate set claimed_by = :worker, claimed_at = now(),
+update certificate set claimed_by = :worker, claimed_at = now(), claim_count = claim_count + 1,
     status_sequence = coalesce(status_sequence, nextval('status_sequence'))
 from next
 where certificate.number = next.number and certificate.version = next.version
 returning certificate.number, certificate.version, city_code, public_id, identifier, edition, name,
     sex, born_on, id_kind, id_encrypted, project_name, score, exam_on, archived_on,
-    issuing_authority, issuer_code, seal_name, examine_fully, status_sequence, status_index,
+    issuing_authority, issuer_code, seal_name, examine_fully, claim_count, status_sequence, status_index,
     coalesce(sealed_at, date_trunc('second', now())) as sealed_at, seal_fingerprint, statement_kid,
     statement_host;
 
@@ -31,6 +44,11 @@ from unnest(:numbers::text[], :versions::int[], :status_indexes::bigint[],
         statement_host)
 where certificate.number = made.number and certificate.version = made.version
     and certificate.sealed_at is null;
+
+-- forgive(numbers) -> none
+-- A claim that came to nothing through no fault of the certificate does not count.
+update certificate set claim_count = claim_count - 1
+where number = any (:numbers::text[]) and state = 'numbered';
 
 -- issue(worker, act, numbers, versions, pdf_sha256s, range_sha256s) -> [str]
 -- Only what is still wanted; each sealing is an entry of its city's journal, cities in one order.

@@ -213,6 +213,7 @@ create table certificate (
         check (standing in ('valid', 'revoked', 'suspended', 'replaced', 'cancelled')),
     claimed_by text,
     claimed_at timestamptz,
+    claim_count int not null default 0,
     status_sequence bigint,
     status_index bigint,
     sealed_at timestamptz,
@@ -246,6 +247,8 @@ create unique index certificate_held_once on certificate (person_key, project_na
     where state <> 'void' and standing in ('valid', 'suspended');
 create index certificate_queue on certificate (state, number, version)
     where state in ('numbered', 'parked');
+create index certificate_suspect on certificate (number, version)
+    where state = 'numbered' and claim_count >= 3;
 create index certificate_of_batch on certificate (batch_id, state);
 create unique index certificate_range on certificate (range_sha256) where range_sha256 is not null;
 create unique index certificate_current on certificate (number) where standing <> 'replaced';
@@ -256,6 +259,7 @@ comment on sequence status_sequence is 'Plain places in the status lists; gaps a
 create function certificate_keeps_its_face() returns trigger language plpgsql as $$
 declare
     changing constant text[] := array['state', 'standing', 'claimed_by', 'claimed_at',
+        'claim_count',
         'status_sequence', 'status_index', 'sealed_at', 'seal_fingerprint', 'statement_kid',
         'statement_host', 'pdf_sha256', 'range_sha256', 'issued_at', 'cause', 'void_reason',
         'void_asked_by', 'voided_by'];
@@ -323,7 +327,7 @@ grant select, insert on number_scheme, number_body, number_counter, seal_certifi
 grant update (first_sequence, last_sequence, document_number) on number_counter to qianfa_console;
 grant update on batch to qianfa_console;
 grant update on evidence, commitment to qianfa_console;
-grant update (state, cause, claimed_by, claimed_at, void_reason, void_asked_by, voided_by)
+grant update (state, cause, claimed_by, claimed_at, claim_count, void_reason, void_asked_by, voided_by)
     on certificate to qianfa_console;
 grant usage on sequence status_sequence to qianfa_worker;
 grant select, update on certificate to qianfa_worker;
