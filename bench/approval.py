@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 from rich.table import Table
 
 from service import wiring
-from service.issuing import batches, certificates, numbering
+from service.issuing import certificates, numbering
 from service.issuing.batches import gates
 from service.registry import accounts
 from service.registry.journal import Act
 from service.wiring import Desk
 from signing import token
-from tests.world import CHENGDU, MIANYANG, NOW, TODAY, World, batch_facts, rows
+from tests.world import CHENGDU, MIANYANG, TODAY, World, batch_facts, rows
 
 _SIZES, _ROUNDS = (2_000, 20_000), 3
 _FIRST_SERIAL = 1_000_000  # people that no other benchmark certifies
@@ -83,16 +83,7 @@ async def _seconds(
 
 
 async def _ours(world: World, desk: Desk, batch_id: int) -> None:
-    await batches.approve(
-        desk.connection,
-        desk.actor,
-        batch_id,
-        vault=wiring.vault(world.settings),
-        rules=wiring.rules(world.settings),
-        drawable=wiring.drawable_characters(),
-        issuance=wiring.issuance(world.settings),
-        now=NOW,
-    )
+    await world.approve_at(desk, batch_id)
 
 
 async def _naive(world: World, desk: Desk, batch_id: int) -> None:

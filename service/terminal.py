@@ -22,8 +22,9 @@ from rich.progress import (
 from rich.table import Table
 
 from service.checking import verification
-from service.checking.verification import LEGAL_ZONE, Outcome, Status, Verdict
+from service.checking.verification import Outcome, Status, Verdict
 from service.ground.errors import Finding
+from service.issuing.batches import LEGAL_ZONE
 
 _WIDTH = None if sys.stdout.isatty() else 160  # what reads a pipe can read long lines
 out = Console(highlight=False, width=_WIDTH)

@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from service.ground.errors import Finding, GatesClosed, PersonCertified, Refusal
+from service.ground.errors import Finding, GatesClosed, PersonCertified, Refusal, TryAgain
 from service.issuing import batches, certificates
 from service.issuing.batches import Approval, BatchState
 from service.issuing.batches.rows import Row
@@ -415,6 +415,22 @@ async def test_two_approvals_that_block_each_other_end_with_one_refusal(world: W
     assert sorted(isinstance(end, Refusal) for end in ended) == [False, True]
     async with world.connection() as connection:
         assert await connection.fetchval("select count(*) from certificate") == 2
+
+
+async def test_of_two_acts_that_wait_for_each_other_one_is_told_to_try_again(world: World) -> None:
+    lock = "select pg_advisory_xact_lock($1)"
+    both_hold = asyncio.Barrier(2)
+
+    async def act(first: int, second: int) -> None:
+        async with world.desk(f"operator-{CHENGDU}") as desk, desk.acting():
+            await desk.connection.execute(lock, first)
+            await both_hold.wait()
+            await desk.connection.execute(lock, second)
+
+    ended = await asyncio.gather(act(1, 2), act(2, 1), return_exceptions=True)
+    (refused,) = [end for end in ended if end is not None]
+    assert isinstance(refused, TryAgain)
+    assert refused.retry
 
 
 async def test_an_approved_batch_does_not_hold_its_own_certificates_against_itself(

@@ -63,8 +63,8 @@ _ACTS: Mapping[Act, _Do] = {
         desk.connection, desk.actor, scene.submitted, "请补材料"
     ),
     Act.BATCH_APPROVE: lambda scene, desk: scene.approve_at(desk, scene.submitted),
-    Act.CERTIFICATES_EXPORT: lambda scene, desk: accounts.write(
-        desk.connection, desk.actor, Act.CERTIFICATES_EXPORT, str(scene.approved_batch), {}
+    Act.CERTIFICATES_EXPORT: lambda scene, desk: certificates.export(
+        desk.connection, desk.actor, scene.approved_batch
     ),
     Act.CERTIFICATE_RETRY: lambda scene, desk: certificates.retry(
         desk.connection, desk.actor, scene.approved_batch

@@ -16,7 +16,6 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -37,8 +36,6 @@ WORDS: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
     Path(__file__).with_name("verdicts.toml").read_text("utf-8")
 )
 """What each status, reason and step says, by its value and then by language (zh, en)."""
-
-LEGAL_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 class Status(StrEnum):

@@ -18,7 +18,6 @@ from service.ground.settings import Settings
 from service.issuing import batches, certificates
 from service.issuing.batches import gates, rows, template, workbook
 from service.registry import accounts, catalogue
-from service.registry.journal import Act
 from service.wiring import Desk
 
 _READ_JOB = "service.issuing.batches.workbook:read"
@@ -226,15 +225,10 @@ async def batch_export(settings: Settings, desk: Desk, batch_id: int, folder: Pa
     store = Objects.open(settings.store_address)
     async with desk.acting():
         await batches.find(desk.connection, batch_id)
-        found = await certificates.of_batch(desk.connection, batch_id)
-        issued = [(one.number, one.pdf_sha256) for one in found if one.pdf_sha256]
-        detail = {"count": len(issued)}
-        await accounts.write(
-            desk.connection, desk.actor, Act.CERTIFICATES_EXPORT, str(batch_id), detail
-        )
+        issued = await certificates.export(desk.connection, desk.actor, batch_id)
     with terminal.progress("导出 exporting", len(issued)) as done:
-        for count, (number, digest) in enumerate(issued, start=1):
-            acting.write(folder / f"{number}.pdf", await store.get(digest.hex()))
+        for count, (number, digest) in enumerate(issued.items(), start=1):
+            acting.write(folder / f"{number}.pdf", await store.get(digest))
             done(count)
     terminal.say(f"{len(issued)} 份 PDF → {folder}")
 

@@ -120,6 +120,15 @@ async def of_batch(connection: Connection, batch_id: int) -> list[Listed]:
     return await _of_batch(connection, batch_id=batch_id)
 
 
+async def export(connection: Connection, actor: Actor, batch_id: int) -> dict[str, str]:
+    """Return what of a batch may be handed out, SHA-256 in hex by number; the journal tells it."""
+    listed = await _of_batch(connection, batch_id=batch_id)
+    issued = {one.number: one.pdf_sha256.hex() for one in listed if one.pdf_sha256}
+    detail = {"count": len(issued)}
+    await accounts.write(connection, actor, Act.CERTIFICATES_EXPORT, str(batch_id), detail)
+    return issued
+
+
 async def void(connection: Connection, actor: Actor, number: str, reason: str) -> bool:
     """Void a number that can never be sealed: the first person asks, a second one confirms.
 

@@ -235,7 +235,7 @@ async def claim(
             connection, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
         ):
             try:
-                promised.append(_promise_again(press, claimed))
+                promised.append(_promise_or_give_up(press, claimed))
             except (SignerAbsent, KeyReplaced, WorkersLost) as error:
                 refused.append((claimed, error))
         await _promise(
@@ -274,7 +274,7 @@ async def progress(connection: Connection) -> Progress:
     return await _progress(connection)
 
 
-def _promise_again(press: Press, claimed: Claimed) -> Promised:
+def _promise_or_give_up(press: Press, claimed: Claimed) -> Promised:
     if claimed.claim_count > _CLAIMS_MAX:
         raise WorkersLost(number=claimed.number)
     return press.promise(claimed)

@@ -21,6 +21,7 @@ from service.checking.verification import Presented, Verdict
 from service.ground import db
 from service.ground.db import Pool
 from service.ground.errors import DatabaseUnavailable, Refusal
+from service.issuing.batches import LEGAL_ZONE
 from service.web import problems
 
 _WAIT_SECONDS = 5
@@ -73,7 +74,7 @@ async def _by_id(state: State, public_id: str) -> Verdict:
 
 
 def _now() -> datetime.datetime:
-    return datetime.datetime.now(verification.LEGAL_ZONE)
+    return datetime.datetime.now(LEGAL_ZONE)
 
 
 def application(pool: Pool, pages: Path) -> Litestar:
