@@ -21,8 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from service.checking import verification
-from service.checking.verification import Outcome, Status, Verdict
+from service.checking import decision
+from service.checking.decision import Outcome, Status, Verdict
 from service.ground.errors import Finding
 from service.issuing.batches import LEGAL_ZONE
 
@@ -78,7 +78,7 @@ def findings(found: Sequence[Finding], *, title: str, console: Console = err) ->
 
 def verdict(answer: Verdict) -> None:
     """Print a verdict: status, what it says, the face as far as it may be known, the checks."""
-    words = verification.WORDS
+    words = decision.WORDS
     status, sentence = words["status"][answer.status.value], words["reason"][answer.reason]
     colour = _COLOURS.get(answer.status, "bold red")
     word = f"{status['mark']} {status['zh']} {answer.status.value.upper()}"

@@ -12,9 +12,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 
 import msgspec
 
+from service.checking import verification
 from service.ground import db, embedded, migrate
 from service.ground.db import Connection, Role
 from service.ground.errors import KeysAbsent
+from service.ground.jail import Jail
+from service.ground.objects import Objects
 from service.ground.settings import Settings, templates_folder
 from service.issuing.batches import Issuance
 from service.issuing.batches.gates import Rules
@@ -23,6 +26,9 @@ from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.catalogue import City, reference
 from service.registry.vault import Vault
+from service.web.limits import Limiter
+from service.web.pages import Pages
+from service.web.site import Site
 from signing import Edition, QrKey, Signer, drawable, keys
 from signing.errors import KeysExist
 
@@ -69,6 +75,24 @@ async def desk(address: str, account_name: str, secret: str) -> AsyncIterator[De
     """Open a desk for the holder of an account."""
     async with connection(address) as opened:
         yield Desk(opened, await accounts.authenticate(opened, account_name, secret))
+
+
+@asynccontextmanager
+async def site(settings: Settings, address: str) -> AsyncIterator[Site]:
+    """Open everything that the public face answers with."""
+    async with (
+        await db.open_pool(address, Role.PUBLIC, size=16) as pool,
+        await db.open_pool(address, Role.PORTAL, size=4) as portal_pool,
+        Jail(verification.EXAMINE_JOB, concurrent=2) as examiner,
+    ):
+        yield Site(
+            pool=pool,
+            portal_pool=portal_pool,
+            examiner=examiner,
+            objects=Objects.open(settings.store_address),
+            pages=Pages(templates_folder() / "pages"),
+            limits=Limiter(),
+        )
 
 
 def vault(settings: Settings) -> Vault:

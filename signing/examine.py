@@ -83,6 +83,18 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     failed: Rule | None = None
 
 
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a stranger's file.
+
+    `numbers` are those that may be certificate numbers, as they can be read on its face. `qr_text`
+    is told only of a file that is nothing but a picture and holds no signature.
+    """
+
+    findings: Findings
+    numbers: tuple[str, ...] = ()
+    qr_text: str | None = None
+
+
 PIXEL_COUNT_MAX = 8_000_000
 RESOLUTION_DPI = 150
 CERTIFICATE_COUNT_MAX = 256
@@ -214,6 +226,11 @@ def foreign(pdf: bytes, pins: Mapping[str, keys.Pin]) -> Findings:
     except ExaminationFailed as failure:
         known["failed"] = failure.facts["rule"]
     return Findings(file_digest=hashlib.sha256(pdf).hexdigest(), **known)
+
+
+def look(content: bytes, pins: Mapping[str, keys.Pin]) -> Look:
+    """Look into a stranger's file against the pinned signers, by fingerprint. Never raises."""
+    return Look(findings=foreign(content, pins))
 
 
 def qr_text(pdf: bytes) -> str | None:

@@ -10,6 +10,7 @@ import datetime
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import msgspec
 
 from service import cli, terminal, wiring
 from service.checking import verification
-from service.checking.verification import Verdict
+from service.checking.decision import Verdict
 from service.ground import db
 from service.ground import settings as settings_room
 from service.ground.db import Role
@@ -233,7 +234,9 @@ def _verify_all(settings: Settings, folder: Path) -> None:
             with terminal.progress("查验 verifying", len(paths)) as done:
                 for count, path in enumerate(paths, start=1):
                     pdf, now = path.read_bytes(), datetime.datetime.now(datetime.UTC)
-                    by_file = await verification.by_file(connection, jail, pdf, now)
+                    by_file = await verification.by_file(
+                        lambda: nullcontext(connection), jail, pdf, now
+                    )
                     by_text = await verification.by_text(
                         connection, examine.qr_text(pdf) or "", now
                     )

@@ -26,8 +26,8 @@ FLOORS = {
     "ground": "errors settings db statements migrate embedded jail objects",
     "registry": "journal accounts facts people vault catalogue institutions",
     "issuing": "numbering certificates public_keys batches issuance",
-    "checking": "verification",
-    "web": "problems public",
+    "checking": "decision verification",
+    "web": "problems pages limits site public api app",
 }  # wings lowest first, the rooms of each from left to right
 TOP = ["terminal", "wiring", "worker", "cli"]
 ROOMS = [f"{wing}.{room}" for wing, rooms in FLOORS.items() for room in rooms.split()] + TOP

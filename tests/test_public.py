@@ -17,14 +17,14 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from jinja2 import Environment, FileSystemLoader
 
-from service.checking import verification
-from service.checking.verification import Presented, Status
-from service.ground import db
-from service.ground.db import Pool
+from service import wiring
+from service.checking import decision
+from service.checking.decision import Door, Presented, Status
 from service.ground.settings import templates_folder
-from service.web import public
+from service.web import app
+from service.web.pages import Language, Pages
+from service.web.site import Site
 from tests.world import CHENGDU, World, batch_facts, rows
 
 PAGES = templates_folder() / "pages"
@@ -33,7 +33,7 @@ DOORS = ("/v/{}", "/api/v1/certificates/{}/verdict")
 UNKNOWN_ID = "0123456789abcdef"
 
 
-class Site(msgspec.Struct, frozen=True):
+class Visited(msgspec.Struct, frozen=True):
     """The public application over a world with one issued certificate."""
 
     world: World
@@ -42,7 +42,7 @@ class Site(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture
-async def site(world: World) -> AsyncIterator[Site]:
+async def site(world: World) -> AsyncIterator[Visited]:
     people = [msgspec.structs.replace(row, name=NAME) for row in rows(1)]
     batch_id = await world.import_rows(CHENGDU, people)
     await world.record(f"operator-{CHENGDU}", *batch_facts(batch_id).values())
@@ -51,18 +51,17 @@ async def site(world: World) -> AsyncIterator[Site]:
     await world.issue()
     async with world.connection() as connection:
         public_id = await connection.fetchval("select public_id from certificate")
-    pool = await db.open_public_pool(world.address, size=2)
-    async with pool, _client(pool) as client:
-        yield Site(world, public_id, client)
+    async with wiring.site(world.settings, world.address) as opened, _client(opened) as client:
+        yield Visited(world, public_id, client)
 
 
-def _client(pool: Pool) -> httpx.AsyncClient:
-    application: Any = public.application(pool, PAGES)
+def _client(site: Site) -> httpx.AsyncClient:
+    application: Any = app.application(site)
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
-async def test_a_scanned_certificate_is_shown_with_its_name_masked(site: Site) -> None:
+async def test_a_scanned_certificate_is_shown_with_its_name_masked(site: Visited) -> None:
     page, api = [await site.client.get(door.format(site.public_id)) for door in DOORS]
     assert (page.status_code, api.status_code) == (200, 200)
     answer = api.json()
@@ -76,7 +75,7 @@ async def test_a_scanned_certificate_is_shown_with_its_name_masked(site: Site) -
     assert not {"id_number", "born_on", "score", "sex"} & set(answer)
 
 
-async def test_a_revocation_shows_at_once(site: Site) -> None:
+async def test_a_revocation_shows_at_once(site: Visited) -> None:
     async with site.world.connection() as connection:
         await connection.execute("update certificate set standing = 'revoked'")
     page, api = [await site.client.get(door.format(site.public_id)) for door in DOORS]
@@ -84,7 +83,7 @@ async def test_a_revocation_shows_at_once(site: Site) -> None:
     assert "已撤销" in page.text
 
 
-async def test_an_unknown_id_has_a_verdict_and_a_malformed_one_has_none(site: Site) -> None:
+async def test_an_unknown_id_has_a_verdict_and_a_malformed_one_has_none(site: Visited) -> None:
     page, api = [await site.client.get(door.format(UNKNOWN_ID)) for door in DOORS]
     assert (page.status_code, api.status_code) == (200, 200)
     assert "查无此证" in page.text
@@ -101,12 +100,12 @@ async def test_an_unknown_id_has_a_verdict_and_a_malformed_one_has_none(site: Si
         assert problem.json() == {"type": "about:blank", "title": "Bad Request", "status": 400}
 
 
-async def test_an_id_typed_in_capitals_is_the_same_id(site: Site) -> None:
+async def test_an_id_typed_in_capitals_is_the_same_id(site: Visited) -> None:
     page = await site.client.get(DOORS[0].format(site.public_id.upper()))
     assert "欧＊＊＊" in page.text
 
 
-async def test_there_is_nothing_else_to_find(site: Site) -> None:
+async def test_there_is_nothing_else_to_find(site: Visited) -> None:
     for path in ("/", "/schema", "/v/", f"/v/{UNKNOWN_ID}/x", "/metrics"):
         problem = await site.client.get(path)
         assert problem.status_code == 404, path
@@ -114,7 +113,9 @@ async def test_there_is_nothing_else_to_find(site: Site) -> None:
     assert (await site.client.post(f"/v/{site.public_id}")).status_code == 405
 
 
-async def test_no_answer_is_cached_framed_indexed_or_tells_where_one_came_from(site: Site) -> None:
+async def test_no_answer_is_cached_framed_indexed_or_tells_where_one_came_from(
+    site: Visited,
+) -> None:
     for path in (*(door.format(site.public_id) for door in DOORS), "/v/malformed", "/nothing"):
         headers = (await site.client.get(path)).headers
         assert headers["cache-control"] == "no-store"
@@ -126,23 +127,23 @@ async def test_no_answer_is_cached_framed_indexed_or_tells_where_one_came_from(s
 
 
 async def test_a_lost_database_is_a_503_and_a_fault_a_500_that_say_nothing(
-    world: World, site: Site, caplog: pytest.LogCaptureFixture
+    world: World, site: Visited, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    broken = await db.open_public_pool(world.address, size=1)
-    gone = await db.open_public_pool("postgresql://nobody:x@127.0.0.1:1/nothing", size=1)
-    async with broken, gone:
-        for pool, status in ((gone, 503), (broken, 500)):
-            if pool is broken:
+    nowhere = "postgresql://nobody:x@127.0.0.1:1/nothing"
+    async with (
+        wiring.site(world.settings, world.address) as broken,
+        wiring.site(world.settings, nowhere) as gone,
+    ):
+        for opened, status in ((gone, 503), (broken, 500)):
+            if opened is broken:
                 async with world.connection() as connection:
-                    await connection.execute(
-                        "alter table certificate rename column standing to elsewhere"
-                    )
-            async with _client(pool) as client:
+                    await connection.execute("alter view entry rename column standing to elsewhere")
+            async with _client(opened) as client:
                 for door in DOORS:
                     problem = await client.get(door.format(site.public_id))
                     assert problem.status_code == status
-                    a_page = door is DOORS[0] and pool is gone
+                    a_page = door is DOORS[0] and opened is gone
                     kind = "text/html; charset=utf-8" if a_page else "application/problem+json"
                     assert problem.headers["content-type"] == kind
                     assert ("暂时无法查询" in problem.text) is a_page
@@ -154,12 +155,10 @@ async def test_a_lost_database_is_a_503_and_a_fault_a_500_that_say_nothing(
 
 
 def test_every_status_has_a_page_that_works_alone() -> None:
-    template = Environment(loader=FileSystemLoader(PAGES), autoescape=True).get_template(
-        "verdict.html"
-    )
+    pages = Pages(PAGES)
     for status in Status:
         verdict = msgspec.structs.replace(
-            verification.decide(Presented(), datetime.datetime.now(datetime.UTC)),
+            decision.decide(Presented(door=Door.ID), datetime.datetime.now(datetime.UTC)),
             status=status,
             name="<b>&",
             number="2651010001600001",
@@ -167,10 +166,8 @@ def test_every_status_has_a_page_that_works_alone() -> None:
         )
         for specimen in (False, True):
             shown = msgspec.structs.replace(verdict, specimen=specimen)
-            word = verification.WORDS["status"][status.value]
-            page = template.render(
-                verdict=shown, word=word, sentence=verification.WORDS["reason"]["registered"]
-            )
+            word = decision.WORDS["status"][status.value]
+            page = pages.render("verdict.html", Language.ZH, verdict=shown)
             assert word["zh"] in page
             assert ("样本" in page) == specimen
             assert not re.search(r"<script|<link|<img|<form|https?:|url\(|@import|<b>", page)

@@ -1,28 +1,27 @@
 -- by_id(public_id) -> Entry?
 -- One version of one certificate.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
-    standing, status_index, statement_host, sealed_at, specimen
-from certificate join seal_certificate on fingerprint = seal_fingerprint
-where public_id = :public_id and state = 'issued';
+    standing, successor, origin, status_index, statement_host, sealed_at, specimen
+from entry where public_id = :public_id;
 
--- by_number(number) -> Entry?
--- The newest version of a number.
+-- by_number(number) -> [Entry]
+-- Every version of a number, newest first.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
-    standing, status_index, statement_host, sealed_at, specimen
-from certificate join seal_certificate on fingerprint = seal_fingerprint
-where number = :number and state = 'issued'
-order by version desc limit 1;
+    standing, successor, origin, status_index, statement_host, sealed_at, specimen
+from entry where number = :number order by version desc limit 999;
 
 -- by_file(pdf_sha256) -> Entry?
 -- The certificate whose stored file is this one, byte for byte.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
-    standing, status_index, statement_host, sealed_at, specimen
-from certificate join seal_certificate on fingerprint = seal_fingerprint
-where pdf_sha256 = :pdf_sha256 and state = 'issued';
+    standing, successor, origin, status_index, statement_host, sealed_at, specimen
+from entry where pdf_sha256 = :pdf_sha256;
 
 -- by_range(range_sha256) -> Entry?
 -- The certificate whose signed bytes these are, whatever else the file holds.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
-    standing, status_index, statement_host, sealed_at, specimen
-from certificate join seal_certificate on fingerprint = seal_fingerprint
-where range_sha256 = :range_sha256 and state = 'issued';
+    standing, successor, origin, status_index, statement_host, sealed_at, specimen
+from entry where range_sha256 = :range_sha256;
+
+-- known_numbers(numbers) -> [str]
+-- Those of these numbers that are ours, whoever holds them.
+select distinct number from entry where number = any (:numbers::text[]) limit 100;

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -10,15 +11,14 @@ import uvicorn
 
 from service import terminal, wiring, worker
 from service.checking import verification
-from service.checking.verification import Status
+from service.checking.decision import Status
 from service.cli import acting
 from service.ground import db, errors
-from service.ground import settings as settings_room
 from service.ground.db import Role
 from service.ground.jail import Jail
 from service.ground.settings import Settings
 from service.issuing import issuance
-from service.web import public
+from service.web import app
 
 _NUMBER_LENGTH_MAX = 20
 
@@ -69,9 +69,9 @@ def serve(settings: Settings) -> None:
         async with (
             wiring.connection(address),
             worker.processes(settings, address, until_empty=False),
-            await db.open_public_pool(address, size=16) as pool,
+            wiring.site(settings, address) as site,
         ):
-            application = public.application(pool, settings_room.templates_folder() / "pages")
+            application = app.application(site)
             config = uvicorn.Config(
                 application, access_log=False, log_level="warning", server_header=False
             )
@@ -106,7 +106,9 @@ def verify(context: click.Context, what: str, name: str | None) -> None:
                 answer = await verification.by_number(connection, what, name, acting.now())
             elif content is not None:
                 async with Jail(verification.EXAMINE_JOB, concurrent=1) as examiner:
-                    answer = await verification.by_file(connection, examiner, content, acting.now())
+                    answer = await verification.by_file(
+                        lambda: nullcontext(connection), examiner, content, acting.now()
+                    )
             else:
                 answer = await verification.by_text(connection, what, acting.now())
         terminal.verdict(answer)
@@ -119,7 +121,7 @@ def verify(context: click.Context, what: str, name: str | None) -> None:
 def _content(what: str) -> bytes | None:
     """Read the file of that name, if there is one; a QR text is too long for a file's name."""
     if os.path.isfile(what):  # noqa: PTH113 - for a Path a QR text is too long
-        return acting.read(Path(what), verification.PDF_BYTES_MAX)
+        return acting.read(Path(what), verification.UPLOAD_BYTES_MAX)
     if os.path.exists(what):  # noqa: PTH110 - as above
         raise errors.FileUnusable(path=what, reason="不是普通文件 not a regular file")
     if what.lower().endswith(".pdf"):

@@ -38,6 +38,7 @@ class Role(StrEnum):
     CONSOLE = "qianfa_console"
     WORKER = "qianfa_worker"
     PUBLIC = "qianfa_public"
+    PORTAL = "qianfa_portal"
 
 
 CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
@@ -92,15 +93,13 @@ async def connect(address: str) -> Connection:
     return connection
 
 
-async def open_public_pool(address: str, *, size: int) -> Pool:
-    """Open the pool of the public process: read-only, and seeing only what the public may see."""
+async def open_pool(address: str, role: Role, *, size: int) -> Pool:
+    """Open a pool whose connections act under one role; those of the public only read."""
+    settings = {"role": role.value}
+    if role is Role.PUBLIC:
+        settings["default_transaction_read_only"] = "on"
     return await asyncpg.create_pool(
-        address,
-        min_size=0,
-        max_size=size,
-        timeout=5,
-        command_timeout=5,
-        server_settings={"role": Role.PUBLIC.value, "default_transaction_read_only": "on"},
+        address, min_size=0, max_size=size, timeout=5, command_timeout=5, server_settings=settings
     )
 
 

@@ -406,3 +406,11 @@ class ObjectDamaged(Refusal):
     """存储中的文件 {sha256} 已损坏。
     The stored file {sha256} is damaged.
     """
+
+
+class TooManyRequests(Refusal):
+    """查询过于频繁，请 {seconds} 秒后再试。
+    Too many questions; ask again in {seconds} seconds.
+    """
+
+    retry = True

@@ -50,6 +50,13 @@ class Act(StrEnum):
     CERTIFICATE_RETRY = "certificates:certificate:retry"
     NUMBER_VOID_ASK = "certificates:number:ask-void"
     NUMBER_VOID = "certificates:number:void"
+    CHANGE_ASK = "changes:certificate:ask"
+    CHANGE_CONFIRM = "changes:certificate:confirm"
+    CHANGE_DECLINE = "changes:certificate:decline"
+    ADOPTION_ASK = "adoption:certificates:ask"
+    ADOPTION_CONFIRM = "adoption:certificates:confirm"
+    REPORT_TAKE = "portal:report:take"
+    STATUS_LIST_SIGN = "status-lists:list:sign"
 
 
 class Break(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ HEADERS: Final = {
 STATUSES: dict[type[Refusal], HTTPStatus] = {
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.JailLimitExceeded: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TryAgain: HTTPStatus.CONFLICT,
 }
 
