@@ -1,8 +1,8 @@
-"""The worker: takes certificates from the queue to issued, in as many processes as cores.
+"""The worker: takes certificates from the queue to issued, and signs the status lists.
 
-Each process is whole in itself: it loads the keys once, has its own connection and claims its own
-groups, so any of them may be killed at any moment. A lost database or store is said once, waited
-for, and then the work goes on.
+It is as many processes as cores. Each is whole in itself: it loads the keys once, has its own
+connection and claims its own groups, so any of them may be killed at any moment. A lost database or
+store is said once, waited for, and then the work goes on.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ from service.ground.db import Role
 from service.ground.errors import Refusal, TryAgain
 from service.ground.objects import Objects
 from service.ground.settings import Settings
-from service.issuing import issuance
+from service.issuing import issuance, publication
 from service.issuing.issuance import Press
+from signing import CoseKey
 from signing.errors import SigningError
 
 _GROUP_SIZE = 16
@@ -37,11 +38,14 @@ async def work(
     settings: Settings, address: str, *, until_empty: bool, say: Callable[[str], None]
 ) -> None:
     """Work on the queue in this process, for ever or until nothing is left numbered."""
-    press = wiring.press(settings, datetime.datetime.now(datetime.UTC))
+    now = datetime.datetime.now(datetime.UTC)
+    press, status_key = wiring.press(settings, now), wiring.status_key(settings, now)
     objects = Objects.open(settings.store_address)
     while True:
         try:
-            await _work_connected(settings, address, press, objects, until_empty=until_empty)
+            await _work_connected(
+                settings, address, press, status_key, objects, until_empty=until_empty
+            )
         except Refusal as refusal:
             if not refusal.retry or (until_empty and not isinstance(refusal, TryAgain)):
                 raise
@@ -52,14 +56,21 @@ async def work(
 
 
 async def _work_connected(
-    settings: Settings, address: str, press: Press, objects: Objects, *, until_empty: bool
+    settings: Settings,
+    address: str,
+    press: Press,
+    status_key: CoseKey,
+    objects: Objects,
+    *,
+    until_empty: bool,
 ) -> None:
     worker = f"worker@{socket.gethostname()}/{os.getpid()}"
     async with wiring.connection(address) as connection:
-        numbered = asyncio.Event()
-        await connection.add_listener("certificate_numbered", lambda *_: numbered.set())
+        called = asyncio.Event()
+        for channel in ("certificate_numbered", "status_list_wanted"):
+            await connection.add_listener(channel, lambda *_: called.set())
         while True:
-            numbered.clear()
+            called.clear()
             done = await issuance.work(
                 connection,
                 objects,
@@ -68,7 +79,14 @@ async def _work_connected(
                 takeover_seconds=settings.takeover_seconds,
                 group_size=_GROUP_SIZE,
             )
-            if done:
+            signed = await publication.sign_next(
+                connection,
+                status_key,
+                host=settings.host,
+                lifetime=datetime.timedelta(hours=settings.status_hours),
+                worker=worker,
+            )
+            if done or signed:
                 continue
             async with db.acting(connection, Role.WORKER):  # also notices a lost connection
                 left = (await issuance.progress(connection)).numbered
@@ -77,7 +95,7 @@ async def _work_connected(
             idle_seconds = min(settings.takeover_seconds, 0.5 if until_empty else _IDLE_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(idle_seconds):
-                    await numbered.wait()
+                    await called.wait()
 
 
 @asynccontextmanager

@@ -3,23 +3,25 @@
 No database, no server and no settings: paths, keys and times are arguments.
 """
 
-from signing import examine, keys, metadata, qr, token
-from signing.keys import Pin, QrKey, Signer
+from signing import examine, key_set, keys, metadata, qr, status, token
+from signing.keys import CoseKey, Pin, Signer
 from signing.record import Record
 from signing.render import Edition, drawable
 from signing.seal import Sealer
 
 __all__ = [
+    "CoseKey",
     "Edition",
     "Pin",
-    "QrKey",
     "Record",
     "Sealer",
     "Signer",
     "drawable",
     "examine",
+    "key_set",
     "keys",
     "metadata",
     "qr",
+    "status",
     "token",
 ]

@@ -70,6 +70,14 @@ class StatementRefused(SigningError):
     """二维码声明未被接受：{reason}。 / The QR statement is refused: {reason}."""
 
 
+class StatusListRefused(SigningError):
+    """状态表未被接受：{reason}。 / The status list is refused: {reason}."""
+
+
+class KeySetRefused(SigningError):
+    """公钥文件无法解读。 / The file of public keys cannot be read."""
+
+
 class StatementTooLong(SigningError):
     """二维码内容过长，宽度超过 {limit_mm} mm。 / The QR code would be over {limit_mm} mm wide."""
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from signing import errors
+from signing.cose import Purpose
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -54,12 +55,17 @@ class Signer(msgspec.Struct, frozen=True):
         return self.pin.fingerprint
 
 
-class QrKey(msgspec.Struct, frozen=True):
-    """The key of the statements in QR codes. `kid`: first 4 bytes of SHA-256 over `spki`."""
+class CoseKey(msgspec.Struct, frozen=True):
+    """A key of statements or of status lists. `kid`: first 4 bytes of SHA-256 over `spki`.
+
+    `specimen` is read from the certificate itself.
+    """
 
     private_key: ec.EllipticCurvePrivateKey
     kid: bytes
     spki: bytes
+    purpose: Purpose
+    specimen: bool
     valid_from_at: datetime.datetime
     valid_until_at: datetime.datetime
 
@@ -80,7 +86,7 @@ _Usage = tuple[bool, bool, bool, bool]
 def create_development(
     folder: Path, *, cities: Mapping[str, str], made_at: datetime.datetime
 ) -> None:
-    """Make a root, an issuing CA, a signer for each city (code → name), a QR key and the secrets.
+    """Make a root, an issuing CA, a signer a city (code → name), QR and status keys, the secrets.
 
     All is written and synced under a temporary name beside `folder`, then renamed in one step: a
     process killed in the middle leaves nothing that could be taken for keys.
@@ -112,29 +118,27 @@ def load_signer(folder: Path, city_code: str, *, now: datetime.datetime) -> Sign
     _check_issued(folder / "issuing.crt", issuing, root)
     _check_issued(path, certificate, issuing)
     chain = (certificate, issuing, root)
-    organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return Signer(
         private_key,
         Pin(*(part.public_bytes(serialization.Encoding.DER) for part in chain)),
-        any(organization.value == SPECIMEN for organization in organizations),
+        _is_specimen(certificate),
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
     )
 
 
-def load_qr_key(folder: Path, *, now: datetime.datetime) -> QrKey:
+def load_qr_key(folder: Path, *, now: datetime.datetime) -> CoseKey:
     """Load the QR key. Its certificate gives it a validity window and no right to seal PDFs."""
-    private_key, certificate = _pair(folder / "qr" / "qr.crt", now, _STATING)
-    spki = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return QrKey(
-        private_key,
-        hashlib.sha256(spki).digest()[:4],
-        spki,
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
-    )
+    return _cose_key(folder / "qr" / "qr.crt", Purpose.STATEMENT, now)
+
+
+def load_status_key(folder: Path, *, now: datetime.datetime) -> CoseKey:
+    """Load the key of the status lists, which is neither the QR key nor a sealing key."""
+    path = folder / "status" / "status.crt"
+    loaded = _cose_key(path, Purpose.STATUS, now)
+    if loaded.spki == load_qr_key(folder, now=now).spki:
+        raise errors.KeyUsageWrong(path=path)
+    return loaded
 
 
 def load_secret(folder: Path, name: str) -> bytes:
@@ -151,9 +155,10 @@ def _write_set(folder: Path, cities: Mapping[str, str], made_at: datetime.dateti
     issuing = _certify("样本签发 ISSUING", made_at, _AUTHORITY, root)
     pairs = {"root": root, "issuing": issuing}
     pairs["qr/qr"] = _certify("样本二维码 QR", made_at, _STATING)
+    pairs["status/status"] = _certify("样本状态表 STATUS", made_at, _STATING)
     for code, name in cities.items():
         pairs[f"seal/{code}"] = _certify(f"样章 {code}", made_at, _SEALING, issuing, name)
-    for name in ("seal", "qr", "secrets"):
+    for name in ("seal", "qr", "status", "secrets"):
         (folder / name).mkdir(mode=0o700)
     pem = serialization.Encoding.PEM
     for place, (private_key, certificate) in pairs.items():
@@ -209,6 +214,27 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _cose_key(path: Path, purpose: Purpose, now: datetime.datetime) -> CoseKey:
+    private_key, certificate = _pair(path, now, _STATING)
+    spki = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return CoseKey(
+        private_key,
+        hashlib.sha256(spki).digest()[:4],
+        spki,
+        purpose,
+        _is_specimen(certificate),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
+def _is_specimen(certificate: x509.Certificate) -> bool:
+    organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return any(organization.value == SPECIMEN for organization in organizations)
 
 
 def _pair(path: Path, now: datetime.datetime, usage: _Usage) -> _Pair:

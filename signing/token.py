@@ -1,9 +1,8 @@
 """The statement behind the `#` of a QR code: a COSE_Sign1 that proves a certificate off-line.
 
-COSE_Sign1 (RFC 9052), untagged, ES256 with repeatable nonces (RFC 6979), CWT claims (RFC 8392) in
-deterministic CBOR (RFC 8949, 4.2.1): the same statement is always the same bytes, and a second
-spelling of it is refused. Whatever a stranger's code holds, the answer is a `Statement` or
-`StatementRefused` with a `Reason`.
+CWT claims (RFC 8392) in an untagged COSE_Sign1, as `signing.cose` writes it: the same statement is
+always the same bytes, and a second spelling of it is refused. Whatever a stranger's code holds, the
+answer is a `Statement` or `StatementRefused` with a `Reason`. docs/qr-format.md tells strangers.
 """
 
 import base64
@@ -11,16 +10,16 @@ import datetime
 import hmac
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple
 
-import cbor2
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from signing import cose
 from signing.errors import StatementRefused
+
+PublishedKey = cose.PublishedKey
+Reason = cose.Reason
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,18 +34,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     project: str
     exam_on: datetime.date
-    version: Annotated[int, msgspec.Meta(ge=1)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=999)]
     public_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-hjkmnp-tv-z]{16}$")]
-    status_index: Annotated[int, msgspec.Meta(ge=0)]
+    status_index: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
     record_digest: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-
-
-class PublishedKey(msgspec.Struct, frozen=True):
-    """A public key and the window in which the statements it signed were made."""
-
-    public_key: ec.EllipticCurvePublicKey
-    not_before: datetime.datetime
-    not_after: datetime.datetime
 
 
 class Address(NamedTuple):
@@ -56,25 +47,7 @@ class Address(NamedTuple):
     public_id: str
 
 
-class Reason(StrEnum):
-    """Why a statement is refused, in the order in which it is looked at."""
-
-    MALFORMED_TEXT = "malformed_text"
-    LEADING_ZERO = "leading_zero"
-    TOO_LONG = "too_long"
-    MALFORMED = "malformed"
-    NOT_CANONICAL = "not_canonical"
-    WRONG_ALGORITHM = "wrong_algorithm"
-    UNKNOWN_KEY = "unknown_key"
-    BAD_SIGNATURE = "bad_signature"
-    OUTSIDE_KEY_WINDOW = "outside_key_window"
-    OTHER_HOST = "other_host"
-    OTHER_ID = "other_id"
-
-
 SIZE_LIMIT: Final = 2048
-ALGORITHM, KEY_ID = 1, 4  # header labels, RFC 9052 section 3.1
-ES256 = -7
 ISSUER, ISSUED_AT, NUMBER = 1, 6, 7  # claims iss, iat and cti, RFC 8392 section 3.1
 CERTIFICATE = -65537  # the first label for private use: a map, whose own labels are
 LABELS: Final = {
@@ -94,18 +67,11 @@ _RFC4648 = {new: old for old, new in _CROCKFORD.items()}
 _TEXT = re.compile(
     r"(?:https://([a-z0-9.-]+(?::[0-9]+)?)/v/([0-9a-hjkmnp-tv-z]{16})(?:#|$))?([0-9]*)"
 )
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 
 
 def sign(statement: Statement, private_key: ec.EllipticCurvePrivateKey, kid: bytes) -> bytes:
     """Sign a statement: COSE_Sign1, untagged, the signature as r ‖ s."""
-    protected = _dump({ALGORITHM: ES256, KEY_ID: kid})
-    payload = _dump(_claims(statement))
-    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-    der = private_key.sign(_to_be_signed(protected, payload), algorithm)
-    r, s = utils.decode_dss_signature(der)
-    signature = r.to_bytes(32) + min(s, _ORDER - s).to_bytes(32)
-    return _dump([protected, {}, payload, signature])
+    return cose.sign(_claims(statement), private_key, kid)
 
 
 def longest(issuer: str, name_bytes: int, project_bytes: int) -> bytes:
@@ -122,39 +88,42 @@ def longest(issuer: str, name_bytes: int, project_bytes: int) -> bytes:
         status_index=2**32 - 1,
         record_digest=bytes(16),
     )
-    protected = _dump({ALGORITHM: ES256, KEY_ID: bytes(4)})
-    return b"\xff" * len(_dump([protected, {}, _dump(_claims(statement)), bytes(64)]))
+    protected = cose.dump({cose.ALGORITHM: cose.ES256, cose.KEY_ID: bytes(4)})
+    parts = [protected, {}, cose.dump(_claims(statement)), bytes(cose.SIGNATURE_LENGTH)]
+    return b"\xff" * len(cose.dump(parts))
 
 
 def verify(
-    cose: bytes, keys: Mapping[bytes, PublishedKey], *, address: Address | None = None
+    signed: bytes, keys: Mapping[bytes, PublishedKey], *, address: Address | None = None
 ) -> Statement:
     """Read a statement; `address` is the one that carried it, if one did.
 
     Raises: StatementRefused, with its `Reason` as the fact `reason`.
     """
-    if len(cose) > SIZE_LIMIT:
-        raise StatementRefused(reason=Reason.TOO_LONG)
-    try:
-        statement, key = _read(cose, keys)
-    except StatementRefused:
-        raise
-    except InvalidSignature as error:
-        raise StatementRefused(reason=Reason.BAD_SIGNATURE) from error
-    except Exception as error:  # whatever a stranger's bytes break, they are malformed
-        raise StatementRefused(reason=Reason.MALFORMED) from error
-    if not key.not_before <= statement.issued_at <= key.not_after:
-        raise StatementRefused(reason=Reason.OUTSIDE_KEY_WINDOW)
-    if address and address.host != statement.issuer:
-        raise StatementRefused(reason=Reason.OTHER_HOST)
-    if address and address.public_id != statement.public_id:
-        raise StatementRefused(reason=Reason.OTHER_ID)
-    return statement
+    return verify_with_key(signed, keys, address=address)[0]
 
 
-def to_text(host: str, public_id: str, cose: bytes) -> tuple[str, str]:
+def verify_with_key(
+    signed: bytes, keys: Mapping[bytes, PublishedKey], *, address: Address | None = None
+) -> tuple[Statement, PublishedKey]:
+    """Read a statement as `verify` does, and tell which key signed it."""
+    with cose.refusing(StatementRefused):
+        if len(signed) > SIZE_LIMIT:
+            raise cose.Refused(Reason.TOO_LONG)
+        claims, payload, key = cose.read(signed, keys)
+        statement = _statement(claims)
+        cose.require_same(_claims(statement), payload)
+        cose.require_window(key, statement.issued_at)
+        if address and address.host != statement.issuer:
+            raise cose.Refused(Reason.OTHER_HOST)
+        if address and address.public_id != statement.public_id:
+            raise cose.Refused(Reason.OTHER_ID)
+    return statement, key
+
+
+def to_text(host: str, public_id: str, signed: bytes) -> tuple[str, str]:
     """Write the two halves of a QR code: the address, `#` included, and the decimal digits."""
-    return f"https://{host}/v/{public_id}#", str(int.from_bytes(b"\x01" + cose))
+    return f"https://{host}/v/{public_id}#", str(int.from_bytes(b"\x01" + signed))
 
 
 def from_text(text: str) -> tuple[Address | None, bytes]:
@@ -213,50 +182,6 @@ def permute(key: bytes, sequence: int) -> int:
         mixed = int.from_bytes(hmac.digest(key, message, "sha256")[:2])
         left, right = right, left ^ (mixed & 0x3FF)
     return status_list << STATUS_LIST_BITS | left << 10 | right
-
-
-def _read(cose: bytes, keys: Mapping[bytes, PublishedKey]) -> tuple[Statement, PublishedKey]:
-    """Read the claims after the signature. Each layer written again must give its bytes."""
-    protected, _, payload, signature = _load(cose)
-    header = _load(protected)
-    if header[ALGORITHM] != ES256:
-        raise StatementRefused(reason=Reason.WRONG_ALGORITHM)
-    kid = header[KEY_ID]
-    if kid not in keys:
-        raise StatementRefused(reason=Reason.UNKNOWN_KEY)
-    _compare({ALGORITHM: ES256, KEY_ID: kid}, protected)
-    r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-    if s > _ORDER // 2:  # the other spelling of the same signature
-        raise StatementRefused(reason=Reason.NOT_CANONICAL)
-    der = utils.encode_dss_signature(r, s)
-    message = _to_be_signed(protected, payload)
-    keys[kid].public_key.verify(der, message, ec.ECDSA(hashes.SHA256()))
-    _compare([protected, {}, payload, r.to_bytes(32) + s.to_bytes(32)], cose)
-    statement = _statement(_load(payload))
-    _compare(_claims(statement), payload)
-    return statement, keys[kid]
-
-
-def _dump(value: object) -> bytes:
-    return bytes(cbor2.dumps(value, canonical=True))
-
-
-def _load(encoded: bytes) -> Any:
-    """Decode what has no other spelling: no duplicate key, spare byte or longer integer."""
-    value = cbor2.loads(encoded, max_depth=2)
-    if _dump(value) != encoded:
-        raise StatementRefused(reason=Reason.NOT_CANONICAL)
-    return value
-
-
-def _compare(expected: object, encoded: bytes) -> None:
-    if _dump(expected) != encoded:
-        raise StatementRefused(reason=Reason.MALFORMED)
-
-
-def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
-    """Encode the Sig_structure of RFC 9052 section 4.4, without external data."""
-    return _dump(["Signature1", protected, b"", payload])
 
 
 def _claims(statement: Statement) -> dict[int, object]:

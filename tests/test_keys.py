@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from signing import errors, keys
+from signing import cose, errors, keys
 from tests import pdfs
 
 NOW = pdfs.SEALED_AT
@@ -88,14 +88,39 @@ def test_the_qr_key_is_known_by_the_digest_of_its_public_key(made: Path) -> None
     assert loaded.kid == digest.finalize()[:4]
 
 
-@pytest.mark.parametrize(("source", "target"), [("seal/510100", "qr/qr"), ("qr/qr", "seal/510100")])
-def test_the_qr_key_and_the_sealing_keys_never_stand_in_for_each_other(
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("seal/510100", "qr/qr"),
+        ("qr/qr", "seal/510100"),
+        ("seal/510100", "status/status"),
+        ("status/status", "seal/510100"),
+        ("qr/qr", "status/status"),
+        ("status/status", "qr/qr"),
+    ],
+)
+def test_the_keys_of_seals_statements_and_lists_never_stand_in_for_each_other(
     folder: Path, source: str, target: str
 ) -> None:
     for suffix in ("key", "crt"):
         shutil.copy(folder / f"{source}.{suffix}", folder / f"{target}.{suffix}")
     with pytest.raises(errors.KeyUsageWrong):
-        _load(folder, target)
+        _load(folder, target if target.startswith("seal") else "status/status")
+
+
+def test_a_set_from_before_the_status_lists_is_refused_by_the_file_that_it_lacks(
+    folder: Path,
+) -> None:
+    shutil.rmtree(folder / "status")
+    with pytest.raises(errors.KeyMissing, match=r"status/status\.key"):
+        keys.load_status_key(folder, now=NOW)
+
+
+def test_statement_and_status_keys_say_what_they_are(made: Path) -> None:
+    loaded = keys.load_qr_key(made, now=NOW), keys.load_status_key(made, now=NOW)
+    assert [key.purpose for key in loaded] == [cose.Purpose.STATEMENT, cose.Purpose.STATUS]
+    assert all(key.specimen for key in loaded)
+    assert loaded[0].kid != loaded[1].kid
 
 
 def test_keys_are_never_overwritten(folder: Path) -> None:
@@ -134,6 +159,8 @@ def test_a_killed_creation_leaves_nothing_that_could_be_taken_for_keys(
 def _load(folder: Path, place: str = "seal/510100", now: datetime.datetime = NOW) -> object:
     if place == "qr/qr":
         return keys.load_qr_key(folder, now=now)
+    if place == "status/status":
+        return keys.load_status_key(folder, now=now)
     return keys.load_signer(folder, place.removeprefix("seal/"), now=now)
 
 

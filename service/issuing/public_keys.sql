@@ -6,10 +6,10 @@ values (:fingerprint, :city_code, :certificate, :chain, :specimen, :valid_from, 
 on conflict do nothing
 returning fingerprint;
 
--- add_key(kid, public_key, valid_from, valid_until) -> bytes?
+-- add_key(kid, public_key, purpose, specimen, valid_from, valid_until) -> bytes?
 -- Its kid, when it is new.
-insert into statement_key (kid, public_key, valid_from, valid_until)
-values (:kid, :public_key, :valid_from, :valid_until)
+insert into statement_key (kid, public_key, purpose, specimen, valid_from, valid_until)
+values (:kid, :public_key, :purpose, :specimen, :valid_from, :valid_until)
 on conflict do nothing
 returning kid;
 
@@ -19,5 +19,5 @@ select certificate, chain from seal_certificate order by valid_from limit 10000;
 
 -- keys() -> [_StatementKey]
 -- All that were ever published.
-select kid, public_key, valid_from, valid_until from statement_key
-order by valid_from limit 10000;
+select kid, public_key, purpose, specimen, valid_from, valid_until from statement_key
+order by valid_from, kid limit 10000;
