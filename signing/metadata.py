@@ -1,7 +1,9 @@
 """The metadata of an e-certificate as XML, attached to every face.
 
 Element names are those in use with GB/T 36903 (ZZ = 证照, CZZT = 持证主体). The bytes depend on the
-record alone. Validity starts on the day of issue and has no end, so ZZYXQJZRQ stands empty.
+record alone. Validity starts on the day of issue and has no end, so ZZYXQJZRQ stands empty. No
+published name was found for the identifier of a replaced version: ZZTDBS (替代标识) is ours, and
+stands only where one is replaced.
 """
 
 from xml.etree import ElementTree as ET
@@ -30,6 +32,8 @@ def to_xml(record: Record) -> bytes:
         "ZZYXQQSRQ": issued,
         "ZZYXQJZRQ": "",
     }
+    if record.replaces is not None:
+        facts["ZZTDBS"] = record.replaces
     root = ET.Element("ZZ")
     for tag, value in facts.items():
         ET.SubElement(root, tag).text = value

@@ -29,7 +29,10 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """The face of one version of one certificate, as it is kept."""
+    """The face of one version of one certificate, as it is kept.
+
+    `replaces` is the identifier of the version that a corrected one stands in for.
+    """
 
     number: str
     version: int
@@ -49,6 +52,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     issuing_authority: str
     issuer_code: str
     seal_name: str
+    replaces: str | None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Standing(msgspec.Struct, frozen=True):
+    version: int
     city_code: str
     state: str
     void_asked_by: str | None
@@ -97,6 +102,7 @@ def record(certificate: Certificate, vault: Vault) -> Record:
         authority=certificate.issuing_authority,
         issuer_code=certificate.issuer_code,
         seal_name=certificate.seal_name,
+        replaces=certificate.replaces,
     )
 
 
@@ -115,24 +121,38 @@ def identifier(licence_type: str, issuer_code: str, number: str, version: int) -
     return f"{_ROOT}.{words}.{check_character(words)}"
 
 
+def next_identifier(before: str, version: int) -> str:
+    """Compose the identifier of a later version of the certificate that `before` identifies."""
+    *_, licence_type, issuer_code, number, _, _ = before.split(".")
+    return identifier(licence_type, issuer_code, number, version)
+
+
 async def of_batch(connection: Connection, batch_id: int) -> list[Listed]:
     """List a batch's certificates in the order of their numbers."""
     return await _of_batch(connection, batch_id=batch_id)
 
 
 async def export(connection: Connection, actor: Actor, batch_id: int) -> dict[str, str]:
-    """Return what of a batch may be handed out, SHA-256 in hex by number; the journal tells it."""
+    """Return what of a batch may be handed out, SHA-256 in hex by number; the journal tells it.
+
+    That is what is valid, of each number at most one version.
+    """
     listed = await _of_batch(connection, batch_id=batch_id)
-    issued = {one.number: one.pdf_sha256.hex() for one in listed if one.pdf_sha256}
+    issued = {
+        one.number: one.pdf_sha256.hex()
+        for one in listed
+        if one.pdf_sha256 and one.standing == "valid"
+    }
     detail = {"count": len(issued)}
     await accounts.write(connection, actor, Act.CERTIFICATES_EXPORT, str(batch_id), detail)
     return issued
 
 
 async def void(connection: Connection, actor: Actor, number: str, reason: str) -> bool:
-    """Void a number that can never be sealed: the first person asks, a second one confirms.
+    """Void what can never be sealed: the first person asks, a second one confirms.
 
-    Returns whether the number is void now.
+    Of a corrected certificate the new version alone is void, and the one before is valid again.
+    Returns whether it is void now.
 
     Raises:
         CertificateUnknown: no such number in the actor's city, or it is issued or void already.
@@ -143,16 +163,15 @@ async def void(connection: Connection, actor: Actor, number: str, reason: str) -
         raise CertificateUnknown(number=number)
     if standing.void_asked_by == actor.account_name:
         raise VoidNeedsTwoPersons(number=number)
-    asked = {"number": number, "account_name": actor.account_name}
+    asked = {"number": number, "version": standing.version, "account_name": actor.account_name}
     if standing.void_asked_by is None:
         await _ask_void(connection, **asked, reason=reason)
         act = Act.NUMBER_VOID_ASK
     else:
         await _void(connection, **asked)
         act = Act.NUMBER_VOID
-    await accounts.write(
-        connection, actor, act, number, {"reason": reason}, city_code=standing.city_code
-    )
+    detail = {"reason": reason, "version": standing.version}
+    await accounts.write(connection, actor, act, number, detail, city_code=standing.city_code)
     return act is Act.NUMBER_VOID
 
 

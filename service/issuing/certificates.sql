@@ -8,20 +8,21 @@ from certificate where batch_id = :batch_id
 order by number, version limit 200000;
 
 -- lock(number) -> _Standing?
--- The first version of a number, held until the transaction ends.
-select city_code, state, void_asked_by from certificate
-where number = :number and version = 1
+-- The newest version of a number, held until the transaction ends.
+select version, city_code, state, void_asked_by from certificate
+where number = :number
+order by version desc limit 1
 for update;
 
--- ask_void(number, account_name, reason) -> none
+-- ask_void(number, version, account_name, reason) -> none
 -- The first of two persons; nothing more is sealed from here on.
 update certificate set void_asked_by = :account_name, void_reason = :reason
-where number = :number and version = 1;
+where number = :number and version = :version;
 
--- void(number, account_name) -> none
--- The second of two persons.
+-- void(number, version, account_name) -> none
+-- The second of two persons; a trigger gives the version before its standing back.
 update certificate set state = 'void', voided_by = :account_name
-where number = :number and version = 1;
+where number = :number and version = :version;
 
 -- retry(batch_id) -> [str]
 -- What is parked, and what somebody wanted voided without a second person agreeing.

@@ -22,7 +22,7 @@ from service.issuing.certificates import Certificate
 from service.registry import journal
 from service.registry.journal import Act
 from service.registry.vault import Vault
-from signing import Edition, QrKey, Record, Sealer, Signer, examine, qr, token
+from signing import CoseKey, Edition, Record, Sealer, Signer, examine, qr, token
 from signing.errors import ExaminationFailed
 
 _sql = statements.beside(__file__)
@@ -87,7 +87,7 @@ class Press:
         *,
         open_edition: Callable[[str], Edition],
         signers: Mapping[str, Signer],
-        qr_key: QrKey,
+        qr_key: CoseKey,
         vault: Vault,
         status_key: bytes,
         host: str,

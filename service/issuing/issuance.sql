@@ -28,7 +28,8 @@ from next
 where certificate.number = next.number and certificate.version = next.version
 returning certificate.number, certificate.version, city_code, public_id, identifier, edition, name,
     sex, born_on, id_kind, id_encrypted, project_name, score, exam_on, archived_on,
-    issuing_authority, issuer_code, seal_name, examine_fully, claim_count, status_sequence, status_index,
+    issuing_authority, issuer_code, seal_name, replaces, examine_fully, claim_count,
+    status_sequence, status_index,
     coalesce(sealed_at, date_trunc('second', now())) as sealed_at, seal_fingerprint, statement_kid,
     statement_host;
 
