@@ -26,7 +26,18 @@ from service.ground.errors import (
     SchemeUnknown,
 )
 from service.issuing import numbering
-from service.issuing.numbering import Body, Range, Reset, Scheme, Segment, Source, Start, Taken
+from service.issuing.numbering import (
+    Behind,
+    Body,
+    Place,
+    Range,
+    Reset,
+    Scheme,
+    Segment,
+    Source,
+    Start,
+    Taken,
+)
 from service.registry.accounts import PROVINCE
 from tests.world import ABA, CHENGDU, MIANYANG, TODAY, World, batch_facts, rows
 
@@ -226,6 +237,53 @@ async def test_a_new_scheme_that_would_write_old_numbers_again_is_refused_at_app
     assert (await world.approved(count=1, serial=200)).numbers == ("2651010001600004",)
 
 
+DEFAULT = Scheme(
+    scheme_version=1, valid_from=TODAY, reset=Reset.YEARLY, document_number="默认规则",
+    segments=[
+        Segment(Source.YEAR, 2), Segment(Source.FIXED, 2, "51"), Segment(Source.CITY, 2),
+        Segment(Source.FIXED, 1, "0"), Segment(Source.BODY, 3), Segment(Source.FIXED, 1, "6"),
+        Segment(Source.SEQUENCE, 5),
+    ],
+)  # fmt: skip
+
+
+@given(
+    st.integers(1980, 2070), st.integers(0, 99), st.integers(1, 999), st.integers(1, LAST),
+    st.integers(-49, 50),
+)  # fmt: skip
+def test_what_a_scheme_writes_it_reads_again_with_the_year_that_is_nearest(
+    year: int, city: int, body: int, sequence: int, off: int
+) -> None:
+    number = DEFAULT.compose(year, f"{city:02}", body, sequence)
+    assert DEFAULT.parse(number, near=year + off) == Place(1, year, city, body, sequence)
+
+
+@given(st.text("0123456789", min_size=8, max_size=20) | st.from_regex("[0-9A-Z]{6,32}"))
+def test_what_a_scheme_reads_is_what_it_writes(number: str) -> None:
+    place = DEFAULT.parse(number, near=2026)
+    if place is not None:
+        city = f"{place.city:02}"
+        assert DEFAULT.compose(place.period, city, place.body_serial, place.sequence) == number
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "", "265101000160000", "26510100016000011", "2651010001500001", "2652010001600001",
+        "2651010000600001", "2651010001600000", "26510100016000O1", "２651010001600001",
+        "-651010001600001", "26510100016 0001",
+    ],
+)  # fmt: skip
+def test_what_a_scheme_never_writes_has_no_place(number: str) -> None:
+    assert DEFAULT.parse(number, near=2026) is None
+
+
+def test_a_scheme_without_reset_has_one_period() -> None:
+    segments = [Segment(Source.FIXED, 2, "99"), *PARTS[1:3], Segment(Source.SEQUENCE, 4)]
+    never = replace(SCHEME, reset=Reset.NEVER, segments=segments)
+    assert never.parse("990170042", near=2026) == Place(2, 0, 1, 7, 42)
+
+
 def without(source: Source) -> list[Segment]:
     return [Segment(Source.FIXED, 4, "0000"), *(part for part in PARTS if part.source != source)]
 
@@ -268,6 +326,42 @@ async def test_the_database_lets_a_counter_only_rise(world: World, change: str) 
             await owner.execute(f"update number_counter set {change}")  # noqa: S608 - of the table
         await owner.execute("update number_counter set last_sequence = last_sequence + 1")
     assert (await take(world, 1)).numbers == ("2651010001600005",)
+
+
+async def test_a_counter_starts_behind_in_its_own_city_and_open_bodies_only(world: World) -> None:
+    counters = [Behind(1, 2027, 1, 9), Behind(1, 2026, 1, 5)]
+    async with world.connection() as connection:
+        async with db.acting(connection, Role.CONSOLE, CHENGDU):
+            await numbering.start_behind(connection, CHENGDU, counters, "收录1号")
+            await numbering.start_behind(connection, CHENGDU, [Behind(1, 2026, 1, 4)], "收录2号")
+        with pytest.raises(BodyNotOpen):
+            async with db.acting(connection, Role.CONSOLE, CHENGDU):
+                await numbering.start_behind(
+                    connection, CHENGDU, [Behind(1, 2026, 2, 1)], "收录3号"
+                )
+        with pytest.raises(Refusal):
+            async with db.acting(connection, Role.CONSOLE, MIANYANG):
+                await numbering.start_behind(connection, CHENGDU, counters, "收录4号")
+        kept = await connection.fetch("select document_number from number_counter")
+    assert [row["document_number"] for row in kept] == ["收录1号"] * 2
+    assert (await take(world, 1)).numbers == ("2651010001600006",)
+    assert (await take(world, 1, on=datetime.date(2027, 1, 1))).numbers == ("2751010001600010",)
+
+
+@pytest.mark.parametrize(("used", "kept"), [(0, (7, 6, "收录2号")), (1, (3, 6, "收录1号"))])
+async def test_an_unused_counter_starts_again_behind_and_a_used_one_rises(
+    world: World, used: int, kept: tuple[int, int, str]
+) -> None:
+    async with world.connection() as connection, db.acting(connection, Role.CONSOLE, CHENGDU):
+        await numbering.start_behind(connection, CHENGDU, [Behind(1, 2026, 1, 2)], "收录1号")
+        await numbering.take(connection, CHENGDU, TODAY, used)
+        await numbering.start_behind(connection, CHENGDU, [Behind(1, 2026, 1, 6)], "收录2号")
+        counter = await connection.fetchrow(
+            "select first_sequence, last_sequence, document_number from number_counter"
+        )
+    assert counter is not None
+    assert tuple(counter) == kept
+    assert (await take(world, 1)).numbers == ("2651010001600007",)
 
 
 async def test_a_city_takes_no_numbers_of_another(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.ground.errors import Finding
-from service.issuing.batches import rows, workbook
+from service.issuing.batches import cells, rows, workbook
 from service.issuing.batches.rows import Row
 from service.issuing.batches.workbook import COLUMNS, Cell, Day, Sheet
 from service.registry.people import IdKind
@@ -342,7 +342,7 @@ def test_a_wrong_value_is_shown_safely(column: str, cell: Cell, value: str | Non
 
 @given(st.text())
 def test_anything_is_shown_printable_short_and_inert(text: str) -> None:
-    shown = rows.shown(text)
+    shown = cells.shown(text)
     assert len(shown) <= 40
     assert shown.isprintable()
     assert not shown.startswith(("=", "+", "-", "@"))
@@ -350,7 +350,7 @@ def test_anything_is_shown_printable_short_and_inert(text: str) -> None:
 
 @given(st.text(max_size=60), st.from_regex(r"1[0-9]{10}|[1-9][0-9]{13,16}[0-9xX]", fullmatch=True))
 def test_no_long_number_is_ever_shown_whole(before: str, number: str) -> None:
-    assert number[3:-2] not in rows.shown(before + number)
+    assert number[3:-2] not in cells.shown(before + number)
 
 
 CELL = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates().map(Day)
@@ -376,9 +376,9 @@ def test_the_example_row_is_ignored_only_while_it_is_the_example() -> None:
 
 def test_a_flood_of_errors_is_bounded_and_counted() -> None:
     blank: dict[str, Cell] = dict.fromkeys(COLUMNS)
-    assert len(refused(*[blank] * 1000)) == rows.FINDINGS_MAX
+    assert len(refused(*[blank] * 1000)) == cells.FINDINGS_MAX
     judged, errors, _ = rows.judge(sheet({}, *[blank] * 2000), DRAWABLE, TODAY)
     assert judged == ()
-    assert len(errors) == rows.FINDINGS_MAX + 1
+    assert len(errors) == cells.FINDINGS_MAX + 1
     assert errors[-1].code == "ErrorsUnlisted"
     assert str(2000 * 10) in errors[-1].zh

@@ -15,12 +15,14 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.issuing.adoption import sheet
 from service.issuing.batches import rows, template, workbook
-from service.issuing.batches.workbook import COLUMNS, Day
+from service.issuing.batches.workbook import COLUMNS, Day, Layout
 from service.registry.people import IdKind
 
 CHECKOUT = Path(__file__).parent.parent
-GUIDE = CHECKOUT / "templates" / "sheets" / "guide.toml"
+GUIDES = CHECKOUT / "templates" / "sheets"
+GUIDE = GUIDES / "guide.toml"
 DRAWABLE = frozenset(range(0x20, 0xA000))
 TODAY = datetime.date(2026, 6, 1)
 RESULT: dict[str, object] = {
@@ -157,6 +159,27 @@ def test_a_long_number_in_a_header_is_masked() -> None:
     )
     assert "110*************2X" in warning.zh
     assert "19491231" not in warning.zh + warning.en
+
+
+SHORT = Layout("既有证书", ("证书编号", "姓名", "状态", "发证日期"), frozenset({"状态", "姓名"}))
+
+
+def test_another_layout_reads_its_own_sheet_and_may_lack_columns() -> None:
+    table = [
+        ("发证日期", "证书编号", "其他"),
+        (7, "S000051", "x"),
+        ("", "", ""),
+        (None, "S2", None),
+    ]
+    data = book(table, "既有证书", others=[("考核结果", results())])
+    read = workbook.read(data, SHORT)
+    assert read.rows == ((2, ("S000051", None, None, 7)), (4, ("S2", None, None, None)))
+    assert (read.missing, read.unknown, read.sheets_ignored) == ((), ("其他",), ("考核结果",))
+    assert workbook.read(book(table, "x"), SHORT).rows == read.rows
+    lacking = workbook.read(book([("证书编号", "姓名", "状态")]), SHORT)
+    assert (lacking.missing, lacking.rows) == (("发证日期",), ())
+    twice = workbook.read(book([("证书编号", "姓名", "姓名", "发证日期")]), SHORT)
+    assert twice.repeated == ("姓名",)
 
 
 def test_two_sheets_that_may_both_be_results_are_refused_by_name() -> None:
@@ -340,6 +363,17 @@ def test_the_template_is_ignored_until_it_is_filled_in(tmp_path: Path) -> None:
     renamed = msgspec.structs.replace(read, rows=((2, (example[0], "张三", *example[2:])),))
     _, errors, _ = rows.judge(renamed, DRAWABLE, TODAY)
     assert "AdmissionUnreadable" in {error.code for error in errors}
+
+
+def test_the_adoption_template_is_ignored_until_it_is_filled_in() -> None:
+    target = io.BytesIO()
+    template.write(target, ["大数据采集"], GUIDES / "adoption.toml", sheet.LAYOUT)
+    read = sheet.read_in_jail(target.getvalue())
+    assert (read.problem, read.missing, read.unknown, len(read.rows)) == (None, (), (), 1)
+    _, errors, _ = sheet.judge(read, TODAY)
+    assert [error.code for error in errors] == ["RowsMissing"]
+    with zipfile.ZipFile(target) as made:
+        assert "有效,撤销,注销" in made.read("xl/worksheets/sheet1.xml").decode()
 
 
 def test_the_template_has_lists_text_columns_and_a_guide() -> None:

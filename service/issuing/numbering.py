@@ -3,7 +3,8 @@
 A range is taken under the lock of the city's own counters, inside the transaction that archives
 its certificates, so that counters have no gaps and two cities never wait for each other. A number
 keeps the scheme that it was made with. Exhaustion is a refusal; the next body serial is used only
-once it was opened with a document.
+once it was opened with a document. Numbers that were given out elsewhere are never given again: the
+counters that would come to them start behind them.
 
 Source: no rule for 专项职业能力 is public; the default follows the 16 digits of 职业资格 [S].
 """
@@ -102,6 +103,33 @@ class Scheme(Fact, frozen=True, kw_only=True):
             raise SchemeRefused(needed=f"{city_digits} {body_serial} {sequence}")
         return number
 
+    def parse(self, number: str, near: int) -> "Place | None":
+        """Read what `compose` writes; of the years that are written alike, take the one nearest.
+
+        Returns None for a number that this scheme never writes.
+        """
+        values = {Source.YEAR: 0}
+        begin = 0
+        for segment in self.segments:
+            part = number[begin : begin + segment.width]
+            begin += segment.width
+            if not (part.isascii() and part.isdecimal() and len(part) == segment.width):
+                return None
+            if segment.source is Source.FIXED and part != segment.value:
+                return None
+            values[segment.source] = int(part)
+        if begin != len(number) or not values[Source.BODY] or not values[Source.SEQUENCE]:
+            return None
+        span = 10 ** self._width(Source.YEAR)
+        year = near + (values[Source.YEAR] - near + span // 2) % span - span // 2
+        return Place(
+            scheme_version=self.scheme_version,
+            period=year if self.reset is Reset.YEARLY else 0,
+            city=values[Source.CITY],
+            body_serial=values[Source.BODY],
+            sequence=values[Source.SEQUENCE],
+        )
+
     @property
     def sequence_max(self) -> int:
         """The last sequence that one counter can give."""
@@ -148,6 +176,32 @@ class Start(Fact, frozen=True, kw_only=True):
     document_number: DocumentNumber
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a number stands among those that a scheme writes; `city` is what its digits say."""
+
+    scheme_version: int
+    period: int
+    city: int
+    body_serial: int
+    sequence: int
+
+
+class Behind(msgspec.Struct, frozen=True, order=True):
+    """A counter that may give numbers only behind the last one given out elsewhere."""
+
+    scheme_version: int
+    period: int
+    body_serial: int
+    last_sequence: int
+
+
+class Digits(msgspec.Struct, frozen=True):
+    """Digits that stand, or once stood, for a city inside its numbers."""
+
+    city_code: str
+    number_digits: str
+
+
 class Counter(msgspec.Struct, frozen=True):
     """One counter, locked: the next number is `last_sequence + 1`."""
 
@@ -168,6 +222,10 @@ _number_digits = _sql.one("number_digits", str)
 _make_counters = _sql.run("make_counters")
 _lock_counters = _sql.many("lock_counters", Counter)
 _raise_counter = _sql.run("raise_counter")
+_schemes = _sql.many("schemes", Scheme)
+_digits_of_cities = _sql.many("digits_of_cities", Digits)
+_open_bodies = _sql.many("open_bodies", int)
+_start_behind = _sql.run("start_behind")
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -221,6 +279,40 @@ async def take(connection: Connection, city_code: str, on: datetime.date, count:
         for sequence in range(part.first, part.last + 1)
     )
     return Taken(scheme.scheme_version, numbers, ranges)
+
+
+async def schemes(connection: Connection) -> list[Scheme]:
+    """Return every version of the number scheme, past and to come."""
+    return await _schemes(connection)
+
+
+async def digits_of_cities(connection: Connection) -> list[Digits]:
+    """Return the digits of every city, its former ones too."""
+    return await _digits_of_cities(connection)
+
+
+async def open_bodies(connection: Connection, city_code: str) -> list[int]:
+    """Return the body serials opened for a city."""
+    return await _open_bodies(connection, city_code=city_code)
+
+
+async def start_behind(
+    connection: Connection, city_code: str, counters: Sequence[Behind], document_number: str
+) -> None:
+    """Let counters go on behind numbers given out elsewhere; one that is further stays.
+
+    Locks the counters until the transaction ends, in the order in which `take` does.
+
+    Raises:
+        BodyNotOpen: a body serial is not open for the city.
+    """
+    for counter in sorted(counters):
+        await _start_behind(
+            connection,
+            city_code=city_code,
+            document_number=document_number,
+            **msgspec.structs.asdict(counter),
+        )
 
 
 def _spread(counters: Sequence[Counter], count: int, sequence_max: int) -> tuple[Range, ...]:

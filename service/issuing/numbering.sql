@@ -55,3 +55,30 @@ for update;
 update number_counter set last_sequence = :last_sequence
 where scheme_version = :scheme_version and city_code = :city_code and period = :period
     and body_serial = :body_serial;
+
+-- schemes() -> [Scheme]
+-- Every version.
+select scheme_version, valid_from, reset, segments, document_number from number_scheme
+order by scheme_version limit 1000;
+
+-- digits_of_cities() -> [Digits]
+-- What has ever stood for a city.
+select distinct city_code, number_digits from centre limit 10000;
+
+-- open_bodies(city_code) -> [int]
+-- Whatever their order.
+select body_serial from number_body where city_code = :city_code limit 10000;
+
+-- start_behind(city_code, scheme_version, period, body_serial, last_sequence, document_number) -> none
+-- A counter that is not used yet starts there, a used one rises; one that is further stays.
+insert into number_counter (city_code, scheme_version, period, body_serial, first_sequence,
+    last_sequence, document_number)
+values (:city_code, :scheme_version, :period, :body_serial, :last_sequence::int + 1,
+    :last_sequence::int, :document_number)
+on conflict (scheme_version, city_code, period, body_serial) do update
+    set last_sequence = excluded.last_sequence,
+        first_sequence = case when number_counter.last_sequence < number_counter.first_sequence
+            then excluded.first_sequence else number_counter.first_sequence end,
+        document_number = case when number_counter.last_sequence < number_counter.first_sequence
+            then excluded.document_number else number_counter.document_number end
+    where number_counter.last_sequence < excluded.last_sequence;

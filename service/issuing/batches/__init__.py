@@ -156,7 +156,12 @@ async def import_rows(
     if known is not None:
         raise FileImportedAlready(batch_id=known)
     keys = [vault.person_key(row.id_kind, row.id_number) for row in rows]
-    errors = [*errors, *_too_long(rows, host), *await _certified(connection, rows, keys)]
+    passed = [
+        (row.row_number, key, row.project)
+        for row, key in zip(rows, keys, strict=True)
+        if row.passed
+    ]
+    errors = [*errors, *too_long(rows, host), *await certified(connection, passed)]
     if errors:
         raise RowsRefused(tuple(errors), count=len(errors))
     batch_id = await _add_batch(
@@ -169,6 +174,10 @@ async def import_rows(
         person_keys=keys,
         ids_encrypted=[vault.encrypt(row.id_number) for row in rows],
         phones_encrypted=[row.phone and vault.encrypt(row.phone) for row in rows],
+        phone_keys=[
+            row.phone and vault.phone_key(key, row.phone[-4:])
+            for row, key in zip(rows, keys, strict=True)
+        ],
         **{
             f"{field}_values": [getattr(row, field) for row in rows]
             for field in Row.__struct_fields__
@@ -314,6 +323,40 @@ async def approve(
     return Approval(batch_id, archived_on, taken.numbers)
 
 
+def too_long(rows: Sequence[Row], host: str) -> Iterator[Finding]:
+    """Name the passed rows whose texts the QR code, which names `host`, cannot hold."""
+    for row in rows:
+        if row.passed and not _qr_holds(host, len(row.name.encode()), len(row.project.encode())):
+            yield Finding(
+                code="QrCannotHold",
+                zh="姓名与项目名称合计过长，二维码无法容纳。请与省中心商定简称。",
+                en="Name and project are too long together for the QR code; agree on a short form.",
+                row=row.row_number,
+                column="姓名",
+            )
+
+
+async def certified(
+    connection: Connection, candidates: Sequence[tuple[int, bytes, str]]
+) -> list[Finding]:
+    """Name the rows, given with person key and project, whose person is certified already."""
+    held = {
+        (one.person_key, one.project_name): one.number
+        for one in await _held(connection, person_keys=[key for _, key, _ in candidates])
+    }
+    return [
+        Finding(
+            code="PersonCertifiedAlready",
+            zh=f"此人已持有该项目的有效证书 {number}。请删去该行或核对身份。",
+            en=f"This person holds certificate {number} for the project; remove the row or check.",
+            row=row_number,
+            column="证件号码",
+        )
+        for row_number, key, project in candidates
+        if (number := held.get((key, project)))
+    ]
+
+
 def _examined_fully(public_ids: Sequence[str], percent: float) -> list[bool]:
     """Choose the first, the last, and a share that nobody can foresee and everybody can repeat."""
     return [
@@ -344,18 +387,6 @@ async def _locked_submitted(connection: Connection, batch_id: int) -> _Locked:
     return batch
 
 
-def _too_long(rows: Sequence[Row], host: str) -> Iterator[Finding]:
-    for row in rows:
-        if row.passed and not _qr_holds(host, len(row.name.encode()), len(row.project.encode())):
-            yield Finding(
-                code="QrCannotHold",
-                zh="姓名与项目名称合计过长，二维码无法容纳。请与省中心商定简称。",
-                en="Name and project are too long together for the QR code; agree on a short form.",
-                row=row.row_number,
-                column="姓名",
-            )
-
-
 @cache
 def _qr_holds(host: str, name_bytes: int, project_bytes: int) -> bool:
     statement = token.longest(host, name_bytes, project_bytes)
@@ -364,23 +395,3 @@ def _qr_holds(host: str, name_bytes: int, project_bytes: int) -> bool:
     except StatementTooLong:
         return False
     return True
-
-
-async def _certified(
-    connection: Connection, rows: Sequence[Row], keys: Sequence[bytes]
-) -> list[Finding]:
-    held = {
-        (one.person_key, one.project_name): one.number
-        for one in await _held(connection, person_keys=list(keys))
-    }
-    return [
-        Finding(
-            code="PersonCertifiedAlready",
-            zh=f"此人已持有该项目的有效证书 {number}。请删去该行或核对身份。",
-            en=f"This person holds certificate {number} for the project; remove the row or check.",
-            row=row.row_number,
-            column="证件号码",
-        )
-        for row, key in zip(rows, keys, strict=True)
-        if row.passed and (number := held.get((key, row.project)))
-    ]

@@ -17,22 +17,22 @@ insert into batch (city_code, uscc, file_name, file_sha256, imported_by)
 values (:city_code, :uscc, :file_name, :file_sha256, :imported_by)
 returning batch_id;
 
--- add_results(batch_id, city_code, person_keys, ids_encrypted, phones_encrypted, row_number_values, admission_number_values, name_values, sex_values, id_kind_values, born_on_values, project_values, exam_on_values, theory_values, practice_values, total_values, passed_values, remark_values) -> none
+-- add_results(batch_id, city_code, person_keys, ids_encrypted, phones_encrypted, phone_keys, row_number_values, admission_number_values, name_values, sex_values, id_kind_values, born_on_values, project_values, exam_on_values, theory_values, practice_values, total_values, passed_values, remark_values) -> none
 -- One array for each column, so that a large workbook is one statement.
-insert into result (batch_id, city_code, person_key, id_encrypted, phone_encrypted, row_number,
-    admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
+insert into result (batch_id, city_code, person_key, id_encrypted, phone_encrypted, phone_key,
+    row_number, admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
     passed, remark)
-select :batch_id, :city_code, person_key, id_encrypted, phone_encrypted, row_number,
+select :batch_id, :city_code, person_key, id_encrypted, phone_encrypted, phone_key, row_number,
     admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
     passed, remark
 from unnest(:person_keys::bytea[], :ids_encrypted::bytea[], :phones_encrypted::bytea[],
-    :row_number_values::int[], :admission_number_values::text[], :name_values::text[],
+    :phone_keys::bytea[], :row_number_values::int[], :admission_number_values::text[], :name_values::text[],
     :sex_values::text[], :id_kind_values::text[], :born_on_values::date[],
     :project_values::text[], :exam_on_values::date[], :theory_values::numeric[],
     :practice_values::numeric[], :total_values::numeric[], :passed_values::boolean[],
     :remark_values::text[])
-    as row_of (person_key, id_encrypted, phone_encrypted, row_number, admission_number, name, sex,
-        id_kind, born_on, project_name, exam_on, theory, practice, total, passed, remark);
+    as row_of (person_key, id_encrypted, phone_encrypted, phone_key, row_number, admission_number,
+        name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total, passed, remark);
 
 -- find(batch_id) -> Batch?
 -- One batch with its counts.

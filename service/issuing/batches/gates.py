@@ -10,6 +10,7 @@ Source: 川人社职鉴〔2025〕35号; each gate's sentence, in `gates.toml`, c
 import datetime
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -126,6 +127,12 @@ async def judge(
     return tuple(sorted(findings, key=lambda finding: (finding.code, finding.row or 0)))
 
 
+def judge_total(row_number: int, total: float | Decimal, rules: Rules) -> Iterator[Finding]:
+    """Judge gate 7 of one row alone."""
+    if total < rules.pass_mark:
+        yield _finding(Gate.BELOW_PASS_MARK, row=row_number, value=f"{total:g}")
+
+
 def _judge_batch(
     facts: Facts, reviewer: str | None, rules: Rules, today: datetime.date
 ) -> Iterator[Finding]:
@@ -179,8 +186,7 @@ def _judge_row(
 ) -> Iterator[Finding]:
     if reason := _invalid(row, vault, drawable):
         yield _finding(Gate.ROW_INVALID, row=row.row_number, reason=reason)
-    if row.total < rules.pass_mark:
-        yield _finding(Gate.BELOW_PASS_MARK, row=row.row_number, value=f"{row.total:g}")
+    yield from judge_total(row.row_number, row.total, rules)
     if row.held_number is not None:
         yield _finding(Gate.ALREADY_CERTIFIED, row=row.row_number, reason=row.held_number)
 

@@ -67,7 +67,7 @@ with person as materialized (
 ), held as materialized (
     select person_key, project_name, number
     from certificates_held(array(select person_key from person))
-    where batch_id <> :batch_id
+    where batch_id is distinct from :batch_id
 )
 select person.row_number, person.name, person.sex, person.born_on, person.id_kind,
     person.id_encrypted, person.person_key, person.total::float8 as total,

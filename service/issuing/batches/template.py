@@ -1,7 +1,7 @@
-"""The results workbook to be filled in: headed columns, lists to choose from, one example, a guide.
+"""A workbook to be filled in: headed columns, lists to choose from, one example, a guide.
 
 Equal arguments give equal bytes. The example row is ignored by import; the guide's words stand in
-`templates/sheets/guide.toml`, one table for each column in the order of the sheet.
+`templates/sheets/`, a file for each layout and in it one table for each column, in order.
 """
 
 import datetime
@@ -43,24 +43,30 @@ _NUMBER_FORMATS = {"text": "@", "date": "yyyy-mm-dd", "score": "0.0"}
 _CREATED_AT = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
-def write(target: Path | io.BytesIO, projects: Sequence[str], guide: Path) -> None:
-    """Write the template with these project names to choose from; `guide` is `guide.toml`."""
+def write(
+    target: Path | io.BytesIO,
+    projects: Sequence[str],
+    guide: Path,
+    layout: workbook.Layout = workbook.RESULTS,
+) -> None:
+    """Write the template of a layout with these project names to choose from."""
     words = msgspec.convert(tomllib.loads(guide.read_text("utf-8")), _Guide)
     with xlsxwriter.Workbook(target) as book:
         book.set_properties({"title": words.title_zh, "created": _CREATED_AT})
-        _results(book, words.columns, len(projects))
+        _blank(book, layout.sheet, words.columns, len(projects))
         _guide(book, words)
         _projects(book, projects)
 
 
-def _results(book: Any, columns: Sequence[_Column], project_count: int) -> None:
-    sheet = book.add_worksheet(workbook.RESULTS_SHEET)
+def _blank(book: Any, name: str, columns: Sequence[_Column], project_count: int) -> None:
+    sheet = book.add_worksheet(name)
     sheet.freeze_panes(1, 2)
     sheet.set_row(0, 24)
     lists = {
         "性别": ["男", "女"],
         "证件类型": list(IdKind),
         "考核结果": ["合格", "不合格"],
+        "状态": ["有效", "撤销", "注销"],
         "专项职业能力名称": f"='{workbook.PROJECTS_SHEET}'!$A$1:$A${max(project_count, 1)}",
     }
     for place, column in enumerate(columns):

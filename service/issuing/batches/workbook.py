@@ -1,4 +1,4 @@
-"""The results workbook as bytes: one sheet read into typed cells, nothing judged yet.
+"""A workbook as bytes: one sheet of a known layout read into typed cells, nothing judged yet.
 
 `read` runs in the jail, without files or network, so everything it needs is imported here. Whatever
 the bytes are, it answers with a `Sheet`: rows, or the one problem that kept them from being read.
@@ -14,7 +14,7 @@ import operator
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from service.ground.errors import Finding
 from service.registry import people
 from service.registry.people import Unfit
 
-RESULTS_SHEET, GUIDE_SHEET, PROJECTS_SHEET = "考核结果", "填写说明", "项目清单"
+GUIDE_SHEET, PROJECTS_SHEET = "填写说明", "项目清单"
 COLUMNS = (
     "准考证号",
     "姓名",
@@ -74,6 +74,17 @@ _FAR_CELL = re.compile(
 )
 
 
+class Layout(msgspec.Struct, frozen=True):
+    """Which sheet is read, its columns in the order of a template, and those it may lack."""
+
+    sheet: str
+    columns: tuple[str, ...]
+    optional: frozenset[str] = frozenset()
+
+
+RESULTS = Layout("考核结果", COLUMNS)
+
+
 class Day(msgspec.Struct, frozen=True, array_like=True):
     """A cell that the spreadsheet itself holds as a date."""
 
@@ -84,9 +95,9 @@ Cell = str | int | float | bool | Day | None
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workbook holds; `rows` are row number and cells in the order of `COLUMNS`.
+    """What the workbook holds; `rows` are row number and cells in the order of the layout.
 
-    Names are as a stranger typed them: `sheets_rival` could each be the sheet of results, so none
+    Names are as a stranger typed them: `sheets_rival` could each be the wanted sheet, so none
     was read; `sheets_ignored` hold something beside the sheet that was read.
     """
 
@@ -99,11 +110,11 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     problem: Finding | None = None
 
 
-def read(data: bytes) -> Sheet:
-    """Read the results sheet of a workbook that nobody has looked at yet."""
+def read(data: bytes, layout: Layout = RESULTS) -> Sheet:
+    """Read the sheet of this layout from a workbook that nobody has looked at yet."""
     try:
         _inspect(data)
-        return _choose(_open(data))
+        return _choose(_open(data, layout), layout)
     except Unfit as unfit:
         return Sheet(problem=unfit.finding())
     except _BROKEN:
@@ -131,7 +142,7 @@ def _inspect(data: bytes) -> None:
                     tail = chunk[-_TAG_BYTES_MAX:]
 
 
-def _open(data: bytes) -> list[calamine.CalamineSheet]:
+def _open(data: bytes, layout: Layout) -> list[calamine.CalamineSheet]:
     """Open the sheets that a user sees, except our own guide and project list."""
     book = calamine.load_workbook(io.BytesIO(data))
     sheets = [
@@ -142,35 +153,37 @@ def _open(data: bytes) -> list[calamine.CalamineSheet]:
         and sheet.name not in (GUIDE_SHEET, PROJECTS_SHEET)
     ]
     if not sheets:
-        raise Unfit("SheetMissing")
+        raise Unfit("SheetMissing", sheet=layout.sheet)
     return sheets
 
 
-def _choose(sheets: list[calamine.CalamineSheet]) -> Sheet:
-    """Read the sheet named for results, else the only one that holds anything."""
+def _choose(sheets: list[calamine.CalamineSheet], layout: Layout) -> Sheet:
+    """Read the sheet with the layout's name, else the only one that holds anything."""
     filled = [sheet for sheet in sheets if any(any(map(_name, row)) for row in sheet.iter_rows())]
-    named = [sheet for sheet in sheets if sheet.name == RESULTS_SHEET]
-    others = tuple(sheet.name for sheet in filled if sheet.name != RESULTS_SHEET)
+    named = [sheet for sheet in sheets if sheet.name == layout.sheet]
+    others = tuple(sheet.name for sheet in filled if sheet.name != layout.sheet)
     if not named and len(others) > 1:
         return Sheet(sheets_rival=others)
-    read = _sheet((named or filled or sheets)[0])
+    read = _sheet((named or filled or sheets)[0], layout)
     return msgspec.structs.replace(read, sheets_ignored=others if named else ())
 
 
-def _sheet(source: calamine.CalamineSheet) -> Sheet:
+def _sheet(source: calamine.CalamineSheet, layout: Layout) -> Sheet:
     if source.width > _COLUMNS_MAX:
         raise Unfit("WorkbookTooLarge")
     numbered = enumerate(source.iter_rows(), 1)
-    header = _header(numbered)
-    unknown = tuple(name for name in header if name and name not in COLUMNS)
-    missing = tuple(name for name in COLUMNS if name not in header)
-    repeated = tuple(name for name in COLUMNS if header.count(name) > 1)
+    columns = layout.columns
+    header = _header(numbered, columns)
+    unknown = tuple(name for name in header if name and name not in columns)
+    missing = tuple(name for name in columns if name not in {*header, *layout.optional})
+    repeated = tuple(name for name in columns if header.count(name) > 1)
     if missing or repeated:
         return Sheet(unknown=unknown, missing=missing, repeated=repeated)
-    pick = operator.itemgetter(*map(header.index, COLUMNS))
+    places = {name: place for place, name in enumerate(header)}
+    pick = operator.itemgetter(*(places.get(name, -1) for name in columns))  # -1: put there empty
     rows: list[tuple[int, tuple[Cell, ...]]] = []
     for number, row in numbered:
-        cells = tuple(map(_cell, pick(row)))
+        cells = tuple(map(_cell, pick((*row, ""))))
         if cells.count(None) == len(cells):
             continue
         if len(rows) == ROWS_MAX:
@@ -179,19 +192,19 @@ def _sheet(source: calamine.CalamineSheet) -> Sheet:
     return Sheet(rows=tuple(rows), unknown=unknown)
 
 
-def _header(numbered: Iterator[tuple[int, list[Any]]]) -> list[str]:
+def _header(numbered: Iterator[tuple[int, list[Any]]], columns: Sequence[str]) -> list[str]:
     """Advance past the header: the first row that names half of the columns, else the likeliest."""
     seen: list[list[str]] = []
     for _, row in itertools.islice(numbered, _HEADER_ROW_MAX):
         names = [_name(cell) for cell in row]
-        if _known(names) * 2 >= len(COLUMNS):
+        if len(set(names) & set(columns)) * 2 >= len(columns):
             return names
         if any(names):
             seen.append(names)
     if not seen:
         raise Unfit("SheetEmpty")
-    likeliest = max(seen, key=_known)
-    if _known(likeliest) < _HEADER_KNOWN_MIN:
+    likeliest = max(seen, key=lambda names: len(set(names) & set(columns)))
+    if len(set(likeliest) & set(columns)) < _HEADER_KNOWN_MIN:
         raise Unfit("HeaderMissing")
     return likeliest
 
@@ -200,10 +213,6 @@ def _name(cell: Any) -> str:
     """Return a header without spaces, stars and a bracketed remark at its end."""
     name = "".join(str(cell).translate(people.ZERO_WIDTH).split()).strip("*＊")
     return _HEADER_REMARK.sub("", name[:_TEXT_LENGTH_MAX]).strip("*＊")
-
-
-def _known(names: list[str]) -> int:
-    return len(set(names) & set(COLUMNS))
 
 
 def _cell(value: Any) -> Cell:

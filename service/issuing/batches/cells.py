@@ -1,0 +1,243 @@
+"""Cells: what one cell of a filled-in sheet may say, and everything that is wrong with a sheet.
+
+What spreadsheets do to numbers, dates and spaces is understood; what they have destroyed (an
+18-digit number rounded to …000) is named as such. Every parser takes a cell and returns a valid
+value or raises `Unfit`; a `Judgement` turns that into findings, all of a file at once.
+"""
+
+import datetime
+import re
+import unicodedata
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from service.ground.errors import Finding
+from service.issuing.batches import workbook
+from service.issuing.batches.workbook import Cell, Day
+from service.registry import people
+from service.registry.people import IdKind, IdNumber, Unfit
+
+FINDINGS_MAX = 10_000
+_SHOWN_LENGTH_MAX = 40
+_PHONE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
+_ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]+")
+_DATE = re.compile(
+    r"([0-9]{4})(?:([0-9]{2})([0-9]{2})|[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?)"
+    r"(?:T?00:00(?::00(?:\.0+)?)?)?"
+)
+# Serial 60 is 1900-02-29, which never was; from 1901 on this day is right.
+_SERIAL_ZERO, _SERIAL_MAX = datetime.date(1899, 12, 30), 2_958_465
+# These would be days of 1905; who enters one has typed a year.
+_TYPED_YEARS = range(1900, 2101)
+# A space that no Latin letter or digit needs.
+_STRAY_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
+_HALF_WIDTH_WORDS = people.ZERO_WIDTH | {
+    full: half for full, half in people.HALF_WIDTH.items() if chr(half).isalnum()
+}
+_SEXES = {"男": "男", "女": "女", "男性": "男", "女性": "女", "M": "男", "F": "女"}
+_ID_KINDS = {kind.value: kind for kind in IdKind} | {
+    "身份证": IdKind.RESIDENT,
+    "二代身份证": IdKind.RESIDENT,
+    "港澳居民居住证": IdKind.RESIDENCE_PERMIT,
+    "台湾居民居住证": IdKind.RESIDENCE_PERMIT,
+    "外国人永久居留证": IdKind.FOREIGNER,
+    "回乡证": IdKind.HOME_RETURN,
+    "台胞证": IdKind.TAIWAN,
+    "普通护照": IdKind.PASSPORT,
+    "外国护照": IdKind.PASSPORT,
+}
+
+
+class Judgement:
+    """The errors of one sheet so far, and what its earlier rows hold."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._listed: list[Finding] = []
+        self._first_rows: dict[tuple[str, ...], int] = {}
+
+    def add(
+        self,
+        unfit: Unfit,
+        row: int | None = None,
+        column: str | None = None,
+        cell: Cell = None,
+        rows: tuple[int, ...] = (),
+    ) -> None:
+        """Count an error of one row or of many, and list it while the list is not full."""
+        self.count += 1
+        if self.count <= FINDINGS_MAX:
+            text = str(cell.day if isinstance(cell, Day) else cell)
+            value = shown(people.mask_id(text) if column == "证件号码" else text)
+            finding = unfit.finding(row, column, None if cell is None else value)
+            self._listed.append(msgspec.structs.replace(finding, rows=rows) if rows else finding)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the listed errors, and one that counts them all if the list is full."""
+        if self.count > FINDINGS_MAX:
+            more = Unfit("ErrorsUnlisted", count=self.count, listed=FINDINGS_MAX)
+            return (*self._listed, more.finding())
+        return tuple(self._listed)
+
+    def value(self, row: int, column: str, parse: Callable[[Any], object], cell: Cell) -> Any:
+        """Return what a cell says, or None once its error is counted."""
+        try:
+            return parse(cell)
+        except Unfit as unfit:
+            self.add(unfit, row, column, cell)
+            return None
+
+    def identity(self, row: int, kind: IdKind, typed: str, cell: Cell) -> IdNumber | None:
+        """Return the document number that was typed, or None once its error is counted."""
+        try:
+            return people.check_id(kind, typed)
+        except Unfit as unfit:
+            rounded = unfit.code == "IdCheckWrong" and typed.endswith("000")
+            self.add(Unfit("NumberRounded") if rounded else unfit, row, "证件号码", cell)
+            return None
+
+    def agree_on_sex(self, row: int, identity: IdNumber, sex: str | None) -> None:
+        """Count an error where the document number says another sex."""
+        if sex and identity.sex not in (None, sex):
+            unfit = Unfit("SexContradictsId", typed=sex, inside=identity.sex)
+            self.add(unfit, row, "性别", sex)
+
+    def once(self, code: str, row: int, column: str, cell: Cell, *key: str) -> None:
+        """Count an error where an earlier row has the same key."""
+        first = self._first_rows.setdefault((code, *key), row)
+        if first != row:
+            self.add(Unfit(code, first=first), row, column, cell)
+
+
+def shown(value: object) -> str:
+    """Show what a stranger typed, as short text without secrets.
+
+    Nothing invisible, nothing a spreadsheet would run, no number of a person or a telephone whole.
+    """
+    text = people.mask_numbers(str(value))[: _SHOWN_LENGTH_MAX + 1]
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    text = f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    return text if len(text) <= _SHOWN_LENGTH_MAX else text[: _SHOWN_LENGTH_MAX - 1] + "…"
+
+
+def faults(sheet: workbook.Sheet, layout: workbook.Layout) -> tuple[Finding, ...]:
+    """Return what keeps a whole sheet from being judged row by row."""
+    if sheet.problem:
+        return (sheet.problem,)
+    return _named(
+        layout,
+        ("SheetAmbiguous", sheet.sheets_rival),
+        ("ColumnMissing", sheet.missing),
+        ("ColumnRepeated", sheet.repeated),
+    )
+
+
+def warnings(sheet: workbook.Sheet, layout: workbook.Layout) -> tuple[Finding, ...]:
+    """Return what of a workbook is left unread."""
+    return _named(layout, ("SheetIgnored", sheet.sheets_ignored), ("ColumnUnknown", sheet.unknown))
+
+
+def _named(layout: workbook.Layout, *facts: tuple[str, tuple[str, ...]]) -> tuple[Finding, ...]:
+    return tuple(
+        Unfit(code, names="、".join(map(shown, names)), sheet=layout.sheet).finding()
+        for code, names in facts
+        if names
+    )
+
+
+def text(cell: Cell) -> str:
+    """Return a cell's words half-width with single spaces, whatever type the sheet gave it."""
+    if cell is None:
+        raise Unfit("CellEmpty")
+    if isinstance(cell, bool):
+        raise Unfit("CellLogical")
+    if isinstance(cell, str):
+        return " ".join(cell.translate(_HALF_WIDTH_WORDS).split())
+    if isinstance(cell, int | float) and abs(cell) >= 10**15:
+        raise Unfit("NumberRounded")
+    return str(cell.day if isinstance(cell, Day) else cell)
+
+
+def digits(cell: Cell) -> str:
+    """Read a number of any kind that a spreadsheet may have taken for a quantity."""
+    number = people.tidy(text(cell))
+    if _ROUNDED.fullmatch(number):
+        raise Unfit("NumberRounded")
+    return number
+
+
+def name(cell: Cell, drawable: Collection[int]) -> str:
+    """Read a person's name."""
+    normalised = people.normalise_name(cell if isinstance(cell, str) else text(cell), drawable)
+    if normalised == workbook.EXAMPLE[1]:
+        raise Unfit("ExampleName")
+    return normalised
+
+
+def choice(choices: dict[str, Any], listed: str, cell: Cell) -> Any:
+    """Read one of a few words; `listed` names them to whoever chose another."""
+    chosen = choices.get(cell) if isinstance(cell, str) else None
+    if chosen is None:
+        chosen = choices.get(people.tidy(text(cell)))
+    if chosen is None:
+        raise Unfit("ChoiceUnknown", listed=listed)
+    return chosen
+
+
+def sex(cell: Cell) -> Any:
+    """Read 男 or 女."""
+    return choice(_SEXES, "男、女", cell)
+
+
+def id_kind(cell: Cell) -> Any:
+    """Read the kind of a document, under its usual names too."""
+    return choice(_ID_KINDS, "、".join(IdKind), cell)
+
+
+def phone(cell: Cell) -> str:
+    """Read a mobile number."""
+    match = _PHONE.fullmatch(digits(cell).replace("-", ""))
+    if not match:
+        raise Unfit("PhoneUnreadable")
+    return match[1]
+
+
+def words(cell: Cell, length_max: int) -> str:
+    """Read words that can be printed."""
+    said = unicodedata.normalize("NFC", text(cell))
+    if len(said) > length_max:
+        raise Unfit("TextTooLong", length_max=length_max)
+    if not said.isprintable():
+        raise Unfit("TextUnprintable")
+    return said
+
+
+@lru_cache(maxsize=4096, typed=True)
+def project(cell: Cell) -> str:
+    """Read the name of a project."""
+    return _STRAY_SPACE.sub("", words(cell, 60)) or text(None)
+
+
+def past_date(cell: Cell, today: datetime.date) -> datetime.date:
+    """Read a day that is not in the future."""
+    day = _date((cell.day - _SERIAL_ZERO).days if isinstance(cell, Day) else cell)
+    if day > today:
+        raise Unfit("DateInFuture", day=day)
+    return day
+
+
+@lru_cache(maxsize=65536, typed=True)
+def _date(cell: Cell) -> datetime.date:
+    if isinstance(cell, int | float) and 366 < cell <= _SERIAL_MAX and cell not in _TYPED_YEARS:
+        return _SERIAL_ZERO + datetime.timedelta(int(cell))
+    match = _DATE.fullmatch(people.tidy(text(cell)))
+    try:
+        day = datetime.date(*(int(part) for part in match.groups() if part)) if match else None
+    except ValueError:
+        day = None
+    if day is None or day.year < 1900:
+        raise Unfit("DateUnreadable")
+    return day
