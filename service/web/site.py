@@ -4,17 +4,24 @@ It is opened once by wiring and given to the application as its state. A handler
 connection only for as long as it asks the database.
 """
 
+import asyncio
 import datetime
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import msgspec
+from litestar import Request
+from litestar.exceptions import ClientException
 
+from service.checking.portal import SecondFactor
 from service.ground import db
-from service.ground.db import Connection, Pool
+from service.ground.db import Connection, Pool, Readers
 from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.issuing.batches import LEGAL_ZONE
+from service.registry.vault import Lookup
+from service.web.identity import Provider
 from service.web.limits import Limiter
 from service.web.pages import Pages
 
@@ -22,24 +29,21 @@ _WAIT_SECONDS = 5
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """The public process: a read-only pool, one for what the portal writes, the jail, the store."""
+    """The public process: connections that read, a pool that writes, the jail, the store."""
 
-    pool: Pool
+    readers: Readers
     portal_pool: Pool
     examiner: Jail
     objects: Objects
     pages: Pages
     limits: Limiter
+    lookup: Lookup
+    second_factor: SecondFactor
+    provider: Provider | None
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
-        """Lend a connection of the public, which only reads.
-
-        Raises: DatabaseUnavailable, and what `db.refusing` does.
-        """
-        with db.refusing():
-            async with self.pool.acquire(timeout=_WAIT_SECONDS) as connection:
-                yield connection
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
+        """Lend a connection of the public, which only reads, as `Readers.lend` does."""
+        return self.readers.lend()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
@@ -58,3 +62,25 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 def now() -> datetime.datetime:
     """Return the time of this request, in the legal zone."""
     return datetime.datetime.now(LEGAL_ZONE)
+
+
+@asynccontextmanager
+async def floor(seconds: float) -> AsyncIterator[None]:
+    """Let what is asked inside take no less than that, so that its time tells nothing."""
+    asking = asyncio.get_running_loop()
+    until = asking.time() + seconds
+    try:
+        yield
+    finally:
+        await asyncio.sleep(until - asking.time())
+
+
+async def form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
+    """Read a form that a stranger sent; text where a file is expected is text.
+
+    Raises: HTTPException with 400 or 413.
+    """
+    try:
+        return await request.form()
+    except (ValueError, LookupError) as error:  # a charset or a boundary that cannot be meant
+        raise ClientException from error
