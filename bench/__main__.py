@@ -4,10 +4,12 @@ import asyncio
 
 from rich.console import Console
 
-from bench import approval, pipeline
+from bench import approval, pipeline, verification
 from bench.world import world
 
 console = Console(width=120)
+with world() as here:
+    console.print(*verification.measure(here))
 with world() as here:
     console.print(asyncio.run(approval.measure(here)))
     console.print(pipeline.measure(here))

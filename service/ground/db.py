@@ -5,10 +5,12 @@ the actor's city (row-level security), the province's sees all. A constraint tha
 upholds comes back as the refusal it stands for, by one table.
 """
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import asyncpg
 import msgspec
@@ -31,6 +33,8 @@ Lost = (
 )
 """What a lost or absent database raises."""
 
+_WAIT_SECONDS = 5
+
 
 class Role(StrEnum):
     """The database roles; what each may do is granted in the migrations."""
@@ -46,6 +50,8 @@ CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
     "account_city_code_fkey": errors.CityUnknown,
     "account_pkey": errors.AccountExists,
     "account_province": errors.RoleNotOfCity,
+    "adoption_file_once": errors.FileRepeated,
+    "adoption_two_persons": errors.SecondPersonNeeded,
     "announcement_city_code_fkey": errors.CityUnknown,
     "announcement_order": errors.DatesOutOfOrder,
     "append_only": errors.HistoryChanged,
@@ -55,10 +61,16 @@ CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
     "batch_moves": errors.BatchNotOpen,
     "batch_publicity_order": errors.DatesOutOfOrder,
     "batch_two_persons": errors.SecondPersonNeeded,
+    "change_applies": errors.TryAgain,
+    "change_corrects": errors.CorrectionEmpty,
+    "change_grounded": errors.GroundsAbsent,
+    "change_open": errors.ChangeOpen,
+    "change_two_persons": errors.SecondPersonNeeded,
     "certificate_current": errors.NumberTaken,
     "certificate_held_once": errors.PersonCertified,
     "certificate_identifier": errors.NumberTaken,
     "certificate_keeps_its_face": errors.FaceChanged,
+    "certificate_pdf": errors.FileRepeated,
     "certificate_pkey": errors.NumberTaken,
     "certificate_seal_fingerprint_fkey": errors.KeyUnpublished,
     "certificate_statement_kid_fkey": errors.KeyUnpublished,
@@ -69,6 +81,7 @@ CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
     "filing_authority_code_fkey": errors.CityUnknown,
     "filing_kind_check": errors.FilingKindUnfit,
     "filing_order": errors.DatesOutOfOrder,
+    "mistake_report_few": errors.ReportsMany,
     "number_body_city_code_fkey": errors.CityUnknown,
     "number_counter_city_code_body_serial_fkey": errors.BodyNotOpen,
     "number_counter_scheme_version_fkey": errors.SchemeUnknown,
@@ -76,6 +89,8 @@ CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
     "project_city_code_fkey": errors.CityUnknown,
     "seal_certificate_city_code_fkey": errors.CityUnknown,
     "session_exception_city_code_fkey": errors.CityUnknown,
+    "status_list_kid_fkey": errors.KeyUnpublished,
+    "share_link_few": errors.ShareLinksMany,
 }
 
 
@@ -94,13 +109,77 @@ async def connect(address: str) -> Connection:
 
 
 async def open_pool(address: str, role: Role, *, size: int) -> Pool:
-    """Open a pool whose connections act under one role; those of the public only read."""
-    settings = {"role": role.value}
-    if role is Role.PUBLIC:
-        settings["default_transaction_read_only"] = "on"
+    """Open a pool whose connections act under one role."""
     return await asyncpg.create_pool(
-        address, min_size=0, max_size=size, timeout=5, command_timeout=5, server_settings=settings
+        address,
+        min_size=0,
+        max_size=size,
+        timeout=_WAIT_SECONDS,
+        command_timeout=_WAIT_SECONDS,
+        server_settings={"role": role.value},
     )
+
+
+class Readers:
+    """Connections of the public, which only read; each is lent to one at a time.
+
+    They leave nothing behind to be reset, so what a pool does between two who ask is not done: it
+    takes longer than a look-up. Whoever fails in a way that the server did not say, or is cut off,
+    ends the connection.
+    """
+
+    def __init__(self, address: str, *, size: int) -> None:
+        self._address = address
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[asyncpg.Connection[asyncpg.Record]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with contextlib.suppress(*Lost):
+            while self._idle:
+                await self._idle.pop().close(timeout=1)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Connection]:
+        """Lend a connection, which must be left outside any transaction.
+
+        Raises: DatabaseUnavailable, where none gets free, too; and what `refusing` does.
+        """
+        with refusing():
+            if self._places.locked():
+                async with asyncio.timeout(_WAIT_SECONDS):
+                    await self._places.acquire()
+            else:
+                await self._places.acquire()
+            try:
+                connection, is_sound = await self._take(), False
+                try:
+                    yield connection
+                    is_sound = True
+                except (asyncpg.PostgresError, errors.Refusal):
+                    is_sound = True
+                    raise
+                finally:
+                    if is_sound:
+                        self._idle.append(connection)
+                    else:
+                        connection.terminate()
+            finally:
+                self._places.release()
+
+    async def _take(self) -> "asyncpg.Connection[asyncpg.Record]":
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return await asyncpg.connect(
+            self._address,
+            timeout=_WAIT_SECONDS,
+            command_timeout=_WAIT_SECONDS,
+            server_settings={"role": Role.PUBLIC.value, "default_transaction_read_only": "on"},
+        )
 
 
 @asynccontextmanager

@@ -1,27 +1,45 @@
 """The application: every handler of the public face behind one set of guards."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
 
 from service.ground.errors import Refusal
-from service.web import api, problems, public
+from service.web import api, candidates, guards, problems, public, published
 from service.web.site import Site
 
+_BODY_BYTES_MAX: Final = 32 << 10  # where a handler does not say otherwise
 
-def application(site: Site) -> Litestar:
+
+def application(site: Site) -> ASGIApp:
     """Build the application of the public face over a site."""
     handlers: Any = {
         Refusal: problems.from_refusal,
         HTTPException: problems.from_http,
         Exception: problems.from_fault,
     }
-    return Litestar(
-        [*public.HANDLERS, *api.HANDLERS],
-        state=State({"site": site}),
-        exception_handlers=handlers,
-        logging_config=None,  # its lines would hold paths, and a path holds an ID
-        openapi_config=None,  # its pages would load scripts of third parties
+    return guards.Guarded(
+        Litestar(
+            [*public.HANDLERS, *api.HANDLERS, *candidates.HANDLERS, *published.HANDLERS],
+            state=State({"site": site}),
+            exception_handlers=handlers,
+            middleware=[DefineMiddleware(guards.Admission, places=guards.Places())],
+            request_max_body_size=_BODY_BYTES_MAX,
+            include_in_schema=False,
+            logging_config=None,  # its lines would hold paths, and a path holds an ID
+            openapi_config=OpenAPIConfig(
+                title="签发 Qianfa: verification",
+                version="1",
+                description="证书查验接口 / Verdicts on vocational capability certificates",
+                path="/api/v1",
+                use_handler_docstrings=True,
+                render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            ),
+        )
     )

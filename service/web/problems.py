@@ -1,26 +1,29 @@
 """Problems: how refusals look over HTTP (RFC 9457), in one table.
 
-A refusal becomes problem+json with its stable code and both sentences; anything else is a 500 that
-says nothing more, and one line of the log. No answer repeats what a stranger sent.
+A refusal becomes problem+json with its stable code and both sentences, or a page for whoever asks
+for one; anything else is a 500 that says nothing more, and one line of the log. No answer repeats
+what a stranger sent.
 """
 
-import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
-from service.ground import errors
+from service.ground import errors, observability
 from service.ground.errors import Refusal
+from service.web import pages
 
-_log = logging.getLogger(__name__)
-
+MEDIA_TYPE: Final = "application/problem+json"
 HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data: blob:; connect-src 'self'; media-src 'self' blob:; worker-src 'self';"
+    " manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self)",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex, nofollow",
@@ -29,7 +32,17 @@ HEADERS: Final = {
 
 STATUSES: dict[type[Refusal], HTTPStatus] = {
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.IdentityUnproven: HTTPStatus.FORBIDDEN,
+    errors.ForeignRequest: HTTPStatus.FORBIDDEN,
+    errors.JailBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.JailLimitExceeded: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.JailUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.LinkExpired: HTTPStatus.GONE,
+    errors.LinkForged: HTTPStatus.FORBIDDEN,
+    errors.ObjectDamaged: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ObjectMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ReportsMany: HTTPStatus.CONFLICT,
+    errors.ShareLinksMany: HTTPStatus.CONFLICT,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TryAgain: HTTPStatus.CONFLICT,
 }
@@ -44,26 +57,56 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     title_zh: str = ""
 
 
-def from_refusal(_: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
+FAULT: Final = Problem("about:blank", "Internal Server Error", 500)
+UNREADABLE: Final = Problem("about:blank", "Bad Request", 400)
+TOO_SLOW: Final = Problem("about:blank", "Request Timeout", 408)
+
+
+def from_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
     """Answer a refusal."""
+    problem = of_refusal(refusal)
+    headers = {}
+    if "seconds" in refusal.facts:
+        headers["Retry-After"] = str(refusal.facts["seconds"])
+    return _respond(request, problem, headers)
+
+
+def of_refusal(refusal: Refusal) -> Problem:
+    """Describe a refusal."""
     status = STATUSES.get(type(refusal), HTTPStatus.BAD_REQUEST)
-    return _respond(Problem(f"urn:qianfa:{refusal.code}", refusal.en, status, refusal.zh))
+    return Problem(f"urn:qianfa:{refusal.code}", refusal.en, status, refusal.zh)
 
 
-def from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what the framework refused: unknown paths, methods, malformed parameters."""
     status = HTTPStatus(error.status_code)
-    return _respond(Problem("about:blank", status.phrase, status))
+    return _respond(request, Problem("about:blank", status.phrase, status), error.headers)
 
 
-def from_fault(_: Request[Any, Any, Any], fault: Exception) -> Response[Problem]:
+def from_fault(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:
     """Answer a fault of ours without any detail; the log names its kind, never what was asked."""
-    _log.error("web:request:fault %s", type(fault).__name__)
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return _respond(Problem("about:blank", status.phrase, status))
+    observability.fault("web:request:fault", fault)
+    return _respond(request, FAULT)
 
 
-def _respond(problem: Problem) -> Response[Problem]:
+def _respond(
+    request: Request[Any, Any, Any], problem: Problem, headers: Mapping[str, str] | None = None
+) -> Response[Any]:
+    content: Problem | str = problem
+    media_type: str = MEDIA_TYPE
+    if _reads_pages(request):
+        shown = request.app.state.site.pages
+        content = shown.render("problem.html", pages.language_of(request), problem=problem)
+        media_type = MediaType.HTML
     return Response(
-        problem, status_code=problem.status, media_type="application/problem+json", headers=HEADERS
+        content,
+        status_code=problem.status,
+        media_type=media_type,
+        headers=HEADERS | dict(headers or {}),
     )
+
+
+def _reads_pages(request: Request[Any, Any, Any]) -> bool:
+    """Tell a person's browser from a program; whoever asks the API is one."""
+    accepted = request.headers.get("accept", "")
+    return "text/html" in accepted and not request.url.path.startswith("/api/")
