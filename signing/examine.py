@@ -10,17 +10,15 @@ PDFium is not thread-safe, so one thread of a process may be here at a time.
 import contextlib
 import datetime
 import enum
+import functools
 import hashlib
 import io
-import itertools
-import math
 import re
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 import pypdfium2
-import zxingcpp
 from asn1crypto import cms, x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -31,7 +29,8 @@ from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation import SignatureCoverageLevel, async_validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from signing import keys, metadata, seal
+from signing import appearance, keys, metadata, seal
+from signing.appearance import Beyond
 from signing.errors import ExaminationFailed
 from signing.record import Record
 
@@ -71,7 +70,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     `failed` is the first rule that it fails, None for an intact file under a pinned seal. `signer`
     is the pinned certificate of the seal itself, `mentioned` those found anywhere in the file.
-    `sealed_at` is the time that an intact seal states.
+    `sealed_at` is the time that an intact seal states. `stopped` names the limit that ended the
+    search for what else may be in the file.
     """
 
     file_digest: str
@@ -81,34 +81,33 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     signed: bool = False
     sealed_at: datetime.datetime | None = None
     failed: Rule | None = None
+    stopped: str | None = None
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in a stranger's file.
 
-    `numbers` are those that may be certificate numbers, as they can be read on its face. `qr_text`
-    is told only of a file that is nothing but a picture and holds no signature.
+    `numbers` are those that may be certificate numbers, as they can be read on its face. `picture`
+    tells that it is nothing but a picture and holds no signature; only then `qr_text` is told.
     """
 
     findings: Findings
     numbers: tuple[str, ...] = ()
+    picture: bool = False
     qr_text: str | None = None
 
 
-PIXEL_COUNT_MAX = 8_000_000
-RESOLUTION_DPI = 150
-CERTIFICATE_COUNT_MAX = 256
-CERTIFICATE_LENGTH_MAX = 4096
 ATTACHMENT_NAME = "record.xml"
 
 _Result = TypeVar("_Result")
 
-_QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 _BYTE_RANGE = re.compile(rb"/ByteRange\[0 ([1-9]\d{0,9}) ([1-9]\d{0,9}) ([1-9]\d{0,9})\]")
 _GAP = re.compile(rb"<((?:[0-9a-f]{2})+)>")
 _ENDING = re.compile(rb"startxref\n[1-9]\d{0,9}\n%%EOF\n?\Z")
 _COLOUR = re.compile(rb"\[/ICCBased \d+ 0 R\]")
-_CERTIFICATE_HEAD = re.compile(rb"(?=3082([0-9a-f]{4})3082)", re.IGNORECASE)
+_WHITE_SPACE = b" \t\r\n\f\0"
+_ESCAPED = re.compile(rb"[()\\\r\n\t\b\f]")
+_HEADER_AT_MAX = 1024  # readers look for a header that far into a file
 
 
 def guard(pdf: bytes) -> Guarded:
@@ -136,21 +135,18 @@ def guard(pdf: bytes) -> Guarded:
     return Guarded(contents[:length], digest.digest())
 
 
-def signers(pdf: bytes) -> tuple[str, ...]:
-    """Return the fingerprint of every certificate in any signature of the file, however damaged.
+def mentioned(content: bytes, pins: Mapping[str, keys.Pin]) -> tuple[str, ...]:
+    """Return the fingerprint of every pinned signer that is anywhere in these bytes.
 
-    It looks for certificates by their first bytes in hex and parses nothing; a certificate of less
-    than 256 bytes is not seen.
+    It parses nothing: it looks for the end of each certificate, which is its issuer's signature, in
+    hex of any spelling and, for the longest part that no spelling of a string changes, as it is.
     """
-    heads = itertools.islice(_CERTIFICATE_HEAD.finditer(pdf), CERTIFICATE_COUNT_MAX)
-    found: dict[str, None] = {}
-    for head in heads:
-        length = 4 + int(head[1], 16)
-        with contextlib.suppress(ValueError):
-            if length <= CERTIFICATE_LENGTH_MAX:
-                text = pdf[head.start() : head.start() + 2 * length].decode("latin-1")
-                found[hashlib.sha256(bytes.fromhex(text)).hexdigest()] = None
-    return tuple(found)
+    digits = content.translate(None, _WHITE_SPACE).lower()
+    return tuple(
+        mark
+        for mark, pin in pins.items()
+        if _own_bytes(pin) in content or pin.certificate[-64:].hex().encode() in digits
+    )
 
 
 @contextlib.contextmanager
@@ -211,14 +207,12 @@ def fully(pdf: bytes, pin: keys.Pin) -> datetime.datetime:
 
 def foreign(pdf: bytes, pins: Mapping[str, keys.Pin]) -> Findings:
     """Judge a stranger's bytes against the pinned signers, by fingerprint. Never raises."""
-    found = signers(pdf)
-    known: dict[str, Any] = {
-        "mentioned": tuple(mark for mark in found if mark in pins),
-        "signed": bool(found) or b"/ByteRange" in pdf,
-    }
+    found = mentioned(pdf, pins)
+    known: dict[str, Any] = {"mentioned": found, "signed": bool(found) or b"/ByteRange" in pdf}
     try:
         guarded = guard(pdf)
         known["range_digest"] = guarded.range_digest.hex()
+        _require(bool(found), Rule.SIGNER)
         pin = _pinned(guarded, pins)
         known["signer"] = pin.fingerprint
         _check_seal(guarded, pin)
@@ -228,24 +222,58 @@ def foreign(pdf: bytes, pins: Mapping[str, keys.Pin]) -> Findings:
     return Findings(file_digest=hashlib.sha256(pdf).hexdigest(), **known)
 
 
-def look(content: bytes, pins: Mapping[str, keys.Pin]) -> Look:
-    """Look into a stranger's file against the pinned signers, by fingerprint. Never raises."""
-    return Look(findings=foreign(content, pins))
+def look(content: bytes, pins: Mapping[str, keys.Pin], *, bytes_alone: bool = False) -> Look:
+    """Look into a stranger's file against the pinned signers, by fingerprint. Never raises.
+
+    `bytes_alone` is the look at a file whose reader was killed: nothing is unpacked or drawn.
+    """
+    findings = foreign(content, pins)
+    if bytes_alone:
+        return Look(findings=msgspec.structs.replace(findings, stopped="jail"))
+    try:
+        if appearance.is_picture(content) and not findings.signed:
+            return Look(findings=findings, picture=True, qr_text=appearance.read_picture(content))
+        if b"%PDF-" not in content[:_HEADER_AT_MAX]:
+            return Look(findings=findings)
+    except Beyond as limit:
+        return Look(findings=msgspec.structs.replace(findings, stopped=str(limit)))
+    return _look_inside(content, pins, findings)
+
+
+def look_in_jail(content: bytes, pins: Sequence[Sequence[str]], *, bytes_alone: bool) -> Look:
+    """Look as a job of a jail, which hands over each pin as its three certificates in hex."""
+    known = [keys.Pin(*(bytes.fromhex(part) for part in pin)) for pin in pins]
+    return look(content, {pin.fingerprint: pin for pin in known}, bytes_alone=bytes_alone)
+
+
+def _look_inside(content: bytes, pins: Mapping[str, keys.Pin], findings: Findings) -> Look:
+    """Look for signers of ours in what a PDF has packed away, then at what it shows."""
+    marks, signed, stopped, page = {*findings.mentioned}, findings.signed, None, appearance.Page()
+    try:
+        for part in appearance.streams(content):
+            marks.update(mentioned(part, pins))
+            signed = signed or b"/ByteRange" in part
+        page = appearance.read_page(content)
+    except Beyond as limit:
+        stopped = str(limit)
+    marks.update(*(mentioned(part, pins) for part in page.signatures))
+    signed = signed or bool(marks or page.signatures)
+    findings = msgspec.structs.replace(
+        findings, mentioned=tuple(sorted(marks)), signed=signed, stopped=stopped
+    )
+    if page.picture and not signed:
+        return Look(findings=findings, picture=True, qr_text=page.qr_text)
+    return Look(findings=findings, numbers=page.numbers)
 
 
 def qr_text(pdf: bytes) -> str | None:
     """Return the text of the QR code on the first page as printed at 150 dpi, None without one."""
     try:
         with pypdfium2.PdfDocument(pdf) as document:
-            page = document[0]
-            scale = math.sqrt(PIXEL_COUNT_MAX / max(1, page.get_width() * page.get_height()))
-            bitmap = page.render(scale=min(RESOLUTION_DPI / 72, scale), grayscale=True)
-            shape = (bitmap.height, bitmap.stride)
-            pixels = memoryview(bitmap.buffer).cast("B").cast("B", shape)
-            code = zxingcpp.read_barcode(pixels, _QR_CODE)
+            (text,) = appearance.codes(appearance.draw(document[0]))
     except Exception:  # noqa: BLE001 - a page that cannot be drawn shows no code
         return None
-    return code.text if code else None
+    return text
 
 
 def _without_loop(waiting_for_nothing: Coroutine[Any, Any, _Result]) -> _Result:
@@ -261,6 +289,11 @@ def _without_loop(waiting_for_nothing: Coroutine[Any, Any, _Result]) -> _Result:
 def _require(holds: bool, rule: Rule) -> None:
     if not holds:
         raise ExaminationFailed(rule=rule)
+
+
+@functools.cache
+def _own_bytes(pin: keys.Pin) -> bytes:
+    return max(_ESCAPED.split(pin.certificate[-64:]), key=len)
 
 
 @_malformed_is_a_verdict()

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields, signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from signing import examine, keys, metadata, seal
+from service.ground.jail import DOCUMENT, Jail
+from signing import appearance, examine, keys, metadata, seal
 from signing.errors import ExaminationFailed
 from signing.examine import Rule
 from signing.record import Record
-from tests import pdfs
+from tests import pdfs, scans
+from tests.attacks import files
 
 OTHER = msgspec.structs.replace(
     pdfs.RECORD, number="2651010001600002", name="阿依·木呷吉", project="四川泡菜制作", score="90"
@@ -258,7 +261,15 @@ def test_a_change_in_what_no_signature_covers_is_seen(ours: Ours) -> None:
 
 
 def test_contents_that_are_no_cms_are_malformed(ours: Ours) -> None:
-    assert both(ours, with_contents(ours.pdf, b"\x30\x82\x01\x00" + bytes(256))) == {Rule.MALFORMED}
+    certificate = ours.signer.pin.certificate
+    contents = b"\x30\x82%s" % len(certificate).to_bytes(2) + certificate
+    assert both(ours, with_contents(ours.pdf, contents)) == {Rule.MALFORMED}
+
+
+def test_contents_without_a_pinned_certificate_are_not_even_parsed(ours: Ours) -> None:
+    no_cms = with_contents(ours.pdf, b"\x30\x82\x01\x00" + bytes(256))
+    assert verdict(no_cms, pdfs.RECORD, ours.signer.pin) is Rule.MALFORMED
+    assert examine.foreign(no_cms, ours.pins).failed is Rule.SIGNER
 
 
 def _differs(field: str) -> Record:
@@ -391,8 +402,127 @@ def test_an_altered_file_still_tells_whose_seal_it_carries(ours: Ours) -> None:
     assert examine.foreign(ours.face, ours.pins).mentioned == ()
 
 
-def test_a_flood_of_certificate_heads_is_bounded() -> None:
-    assert len(examine.signers(b"308203e83082" * 50_000)) <= examine.CERTIFICATE_COUNT_MAX
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": lambda certificate: certificate,
+    "hex": lambda certificate: certificate.hex().encode(),
+    "capitals": lambda certificate: certificate.hex().upper().encode(),
+    "hex in lines": lambda certificate: re.sub(
+        rb"(.{50})", rb"\1 \r\n", SPELLINGS["hex"](certificate)
+    ),
+    "escaped": lambda certificate: re.sub(rb"([()\\])", rb"\\\1", certificate),
+    "octal line ends": lambda certificate: certificate.replace(b"\n", rb"\012"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_signer_of_ours_is_found_however_it_is_spelt_and_no_other_is(
+    ours: Ours, spelling: str
+) -> None:
+    text = b"<" + SPELLINGS[spelling](ours.signer.pin.certificate) + b">"
+    assert examine.mentioned(text, ours.pins) == (ours.signer.fingerprint,)
+    other = pdfs.signer(ours.folder, "510300")
+    assert examine.mentioned(text, {other.fingerprint: other.pin}) == ()
+    assert examine.mentioned(text, {}) == ()
+
+
+def test_a_signer_of_equal_names_and_another_key_is_not_found(ours: Ours, tmp_path: Path) -> None:
+    stranger = pdfs.signer(tmp_path / "keys")
+    assert examine.mentioned(stranger.pin.certificate, ours.pins) == ()
+
+
+def test_a_look_tells_the_numbers_on_the_face_and_no_code_of_a_document(ours: Ours) -> None:
+    look = examine.look(ours.pdf + b"\n", ours.pins)
+    assert pdfs.RECORD.number in look.numbers
+    assert len(look.numbers) <= appearance.NUMBER_COUNT_MAX
+    assert (look.picture, look.qr_text, look.findings.stopped) == (False, None, None)
+    assert examine.look(ours.face, ours.pins).qr_text is None
+    assert msgspec.json.decode(msgspec.json.encode(look), type=examine.Look) == look
+
+
+def test_a_look_at_the_bytes_alone_still_finds_our_signer_and_says_that_it_was_stopped(
+    ours: Ours,
+) -> None:
+    look = examine.look(ours.pdf + b"\n", ours.pins, bytes_alone=True)
+    assert look.findings.mentioned == (ours.signer.fingerprint,)
+    assert (look.findings.stopped, look.numbers, look.picture) == ("jail", (), False)
+
+
+def _text_page(text: str) -> bytes:
+    return files.document(b"BT /F1 9 Tf 60 500 Td (%s) Tj ET" % text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("No. 2651010001600001.", ("2651010001600001",)),
+        ("26A0123456 and 2651010001600001", ("26A0123456", "2651010001600001")),
+        ("12345 ABCDEF 2026-06-12", ()),
+        ("1" * 32 + " " + "2" * 33, ("1" * 32,)),
+        ("Q26510100x 2651010001600001x", ()),
+        (" ".join(str(100_000 + at) for at in range(50)), tuple(map(str, range(100_000, 100_020)))),
+    ],
+)
+def test_numbers_are_capitals_and_digits_between_6_and_32(
+    text: str, numbers: tuple[str, ...]
+) -> None:
+    assert examine.look(_text_page(text), {}).numbers == numbers
+
+
+def _streams(count: int, content: bytes) -> bytes:
+    more = {at: files.deflated(content) for at in range(10, 10 + count)}
+    return files.document(b"", more)
+
+
+def _pages(count: int) -> bytes:
+    writer, output = pypdf.PdfWriter(), io.BytesIO()
+    for _ in range(count):
+        writer.add_blank_page(9, 9)
+    writer.write(output)
+    return output.getvalue()
+
+
+_GREY = b"/Width %d/Height %d/ColorSpace/DeviceGray/BitsPerComponent 8"
+LIMITS: dict[str, tuple[str, Callable[[int], bytes], int]] = {
+    "objects": ("objects", lambda count: b"%PDF-1.7\n" + b" obj" * count, 20_000),
+    "streams": ("objects", lambda count: b"%PDF-1.7\n" + b"streamendstream" * count, 20_000),
+    "dictionaries": ("depth", lambda depth: b"%PDF-1.7\n" + b"<<" * depth, 64),
+    "arrays": ("depth", lambda depth: b"%PDF-1.7\n" + b"[" * depth, 128),
+    "pages": ("pages", _pages, 100),
+    "megabytes": ("streams", lambda count: _streams(count, bytes(1 << 20)), 64),
+    "pixels": ("pixels", lambda side: files.picture(b"", _GREY % (side, side)), 6324),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_limit_lets_pass_what_keeps_it_and_stops_what_goes_one_beyond(name: str) -> None:
+    limit, make, most = LIMITS[name]
+    assert examine.look(make(most), {}).findings.stopped is None
+    assert examine.look(make(most + 1), {}).findings.stopped == limit
+
+
+def test_what_stands_in_streams_is_found_under_layers_and_too_many_layers_stop(ours: Ours) -> None:
+    packed = ours.signer.pin.certificate.hex().encode()
+    for layers in range(1, appearance.LAYER_COUNT_MAX + 1):
+        packed = zlib.compress(packed)
+        pdf = files.document(b"", {9: files.stream(packed, b"/Filter/FlateDecode")})
+        found = examine.look(pdf, ours.pins).findings
+        assert found.mentioned == (ours.signer.fingerprint,)
+        assert found.stopped == (None if layers < appearance.LAYER_COUNT_MAX else "layers")
+
+
+async def test_in_the_jail_a_look_sees_what_it_sees_outside(ours: Ours) -> None:
+    """Nothing can be opened there, not even a module of the standard library."""
+    pin = ours.signer.pin
+    pins = [[part.hex() for part in (pin.certificate, pin.issuing, pin.root)]]
+    arguments = {"pins": pins, "bytes_alone": False}
+    octal = b"".join(b"\\%03o" % byte for byte in examine.guard(ours.pdf).cms)
+    begin, end = gap(ours.pdf)
+    respelt = ours.pdf[:begin] + b"(%s)" % octal + ours.pdf[end:]
+    page = scans.page(ours.pdf, 150)
+    async with Jail("signing.examine:look_in_jail", concurrent=1) as jail:
+        for content in (ours.pdf, respelt, scans.scanned(page), scans.jpeg(page), scans.png(page)):
+            told = await jail.run("signing.examine:look_in_jail", content, DOCUMENT, arguments)
+            assert msgspec.convert(told, examine.Look) == examine.look(content, ours.pins)
 
 
 def test_the_qr_code_is_read_from_the_rendered_page(ours: Ours) -> None:

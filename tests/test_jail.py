@@ -23,7 +23,8 @@ import python_calamine
 import xlsxwriter
 
 from service.ground import jail
-from service.ground.errors import JailFault, JailLimitExceeded
+from service.ground.errors import JailBusy, JailFault, JailLimitExceeded, JailUnavailable
+from service.web import problems
 
 LIMITS = jail.Limits(memory_bytes=512 << 20, cpu_seconds=1, wall_seconds=3, output_bytes=1 << 20)
 
@@ -263,13 +264,66 @@ def test_a_job_that_the_jail_was_not_opened_for_is_an_error_of_the_caller() -> N
     asyncio.run(story())
 
 
-def test_a_job_that_cannot_be_imported_is_told_at_once() -> None:
+@pytest.mark.parametrize("job", ["absent_module:function", f"{__name__}:absent"])
+def test_a_jail_whose_children_cannot_start_says_so_each_time(job: str) -> None:
     async def story() -> None:
-        async with jail.Jail("absent_module:function", concurrent=1) as opened:
-            await opened.run("absent_module:function", b"", LIMITS)
+        async with jail.Jail(job, concurrent=1) as opened:
+            for _ in range(2):
+                with pytest.raises(JailUnavailable) as refused:
+                    await opened.run(job, b"", LIMITS)
+                assert problems.of_refusal(refused.value).status == 503
 
-    with pytest.raises(RuntimeError, match="absent_module"):
+    asyncio.run(story())
+
+
+def test_a_jail_whose_children_never_get_ready_hangs_nobody(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n", "utf-8")
+
+    async def story() -> None:
+        async with jail.Jail("endless:function", concurrent=1, start_seconds=0.3) as opened:
+            with pytest.raises(JailUnavailable):
+                await opened.run("endless:function", b"", LIMITS)
+
+    before, began_at = children_of(os.getpid()), time.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
         asyncio.run(story())
+    assert time.monotonic() - began_at < 10
+    assert children_of(os.getpid()) <= before
+
+
+def test_when_enough_callers_wait_the_next_is_told_at_once_and_takes_nobodys_place() -> None:
+    async def story() -> list[Any]:
+        async with jail.Jail(*JOBS, concurrent=1, waiting_max=1) as opened:
+            first = [asyncio.create_task(opened.run(name(sleep), b"0.2", LIMITS)) for _ in "ab"]
+            await asyncio.sleep(0)
+            with pytest.raises(JailBusy) as refused:
+                await opened.run(name(echo), b"", LIMITS)
+            assert refused.value.facts == {"seconds": 3}
+            assert refused.value.retry
+            assert problems.of_refusal(refused.value).status == 429
+            answers = await asyncio.gather(*first)
+            return [*answers, await opened.run(name(echo), b"later", LIMITS)]
+
+    assert asyncio.run(story())[2]["text"] == "later"
+
+
+def test_a_caller_who_gives_up_waiting_leaves_its_place() -> None:
+    async def story() -> None:
+        async with jail.Jail(*JOBS, concurrent=1, waiting_max=1) as opened:
+            working = asyncio.create_task(opened.run(name(sleep), b"0.5", LIMITS))
+            for _ in range(5):
+                waiting = asyncio.create_task(opened.run(name(sleep), b"60", LIMITS))
+                await asyncio.sleep(0.01)
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+            assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
+            await working
+
+    before = children_of(os.getpid())
+    asyncio.run(story())
+    assert children_of(os.getpid()) <= before
 
 
 def test_a_child_serves_one_job_only() -> None:

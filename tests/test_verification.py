@@ -36,12 +36,12 @@ ENTRY = Entry(
     successor=None,
     origin=Origin.SEALED,
     status_index=7,
-    statement_host="localhost:8443",
+    statement_host="localhost:8080",
     sealed_at=NOW,
     specimen=False,
 )
 STATEMENT = token.Statement(
-    issuer="localhost:8443",
+    issuer="localhost:8080",
     issued_at=NOW,
     number=ENTRY.number,
     name=ENTRY.name,
@@ -73,6 +73,7 @@ class Issued(msgspec.Struct, frozen=True):
     public_id: str
     qr_text: str
     pdf: bytes
+    name: str = NAME
 
     async def ask(self, what: str, name: str | None = None) -> Verdict:
         """Ask the door that takes such a text, as the public."""
@@ -100,7 +101,7 @@ class Issued(msgspec.Struct, frozen=True):
         (by_file,) = await self.ask_files(self.pdf)
         return {
             "id": await self.ask(self.public_id),
-            "number": await self.ask(self.number, NAME),
+            "number": await self.ask(self.number, self.name),
             "text": await self.ask(self.qr_text),
             "file": by_file,
         }
@@ -247,8 +248,7 @@ async def test_a_certificate_is_valid_at_every_door_and_only_an_id_hides_the_nam
 async def test_a_bad_standing_beats_everything_at_every_door(issued: Issued) -> None:
     resealed = _change(issued.pdf, issued.pdf.index(b"/Contents<") + 40)
     for standing in BAD:
-        async with issued.world.connection() as connection:
-            await connection.execute("update certificate set standing = $1", standing.value)
+        await issued.world.stand(standing.value)
         verdicts = await issued.ask_everywhere()
         assert {verdict.status for verdict in verdicts.values()} == {standing}
     (verdict,) = await issued.ask_files(resealed)
@@ -283,7 +283,7 @@ async def test_a_qr_text_is_judged_by_its_statement(issued: Issued, tmp_path: Pa
     assert (await issued.ask(digits)).status is Status.VALID
     address_alone = await issued.ask(url)
     assert (address_alone.status, address_alone.name) == (Status.VALID, MASKED)
-    elsewhere = url.replace("localhost:8443", "evil.example")
+    elsewhere = url.replace("localhost:8080", "evil.example")
     of_another = f"{url[:-16]}0123456789abcdef#{digits}"
     middle = len(digits) // 2
     tampered = f"{digits[:middle]}{(int(digits[middle]) + 1) % 10}{digits[middle + 1 :]}"
@@ -295,7 +295,7 @@ async def test_a_qr_text_is_judged_by_its_statement(issued: Issued, tmp_path: Pa
     expected = {
         of_another: {Status.ALTERED},
         tampered: {Status.ALTERED, Status.UNKNOWN},
-        "".join(token.to_text("localhost:8443", issued.public_id, forged)): {Status.UNTRUSTED},
+        "".join(token.to_text("localhost:8080", issued.public_id, forged)): {Status.UNTRUSTED},
         elsewhere: {Status.UNKNOWN},
         f"{elsewhere}#{digits}": {Status.ALTERED},
         "": {Status.UNKNOWN},
@@ -386,7 +386,7 @@ async def test_a_certificate_that_is_not_issued_is_unknown_at_every_door(world: 
             STATEMENT, number=number, public_id=public_id, issued_at=now
         )
         signed = token.sign(statement, key.private_key, key.kid)
-        qr_text = "".join(token.to_text("localhost:8443", public_id, signed))
+        qr_text = "".join(token.to_text("localhost:8080", public_id, signed))
         asked = Issued(world, number, public_id, qr_text, b"%PDF-1.7\n")
         for door, verdict in (await asked.ask_everywhere()).items():
             assert (verdict.status, verdict.number) == (Status.UNKNOWN, None), (state, door)

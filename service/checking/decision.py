@@ -187,7 +187,7 @@ def decide(presented: Presented, now: datetime.datetime) -> Verdict:
         checked_at=now.astimezone(LEGAL_ZONE),
     )
     entry, statement = presented.entry, presented.statement
-    if status in _NOT_OURS:
+    if status in _NOT_OURS and reason != "standing-unknown":  # a statement was proved there
         number = entry.number if entry else presented.number_seen
         specimen = presented.specimen or bool(entry and entry.specimen)
         return msgspec.structs.replace(verdict, number=number, specimen=specimen)
@@ -235,7 +235,7 @@ def _conclude(presented: Presented) -> tuple[Status, str]:
     if entry is not None and entry.standing is not Status.VALID:
         return entry.standing, f"standing-{entry.standing}"
     if presented.file is not None and presented.file != "same":
-        return _conclude_file(presented.file, known=entry is not None)
+        return _conclude_file(presented, presented.file)
     if isinstance(statement, token.Reason):
         return _conclude_statement(statement)
     if presented.register_silent:
@@ -255,16 +255,20 @@ def _conclude_registered(presented: Presented, entry: Entry) -> tuple[Status, st
 
 
 def _conclude_file(
-    found: examine.Findings | Literal["same", "limit"], *, known: bool
+    presented: Presented, found: examine.Findings | Literal["same", "limit"]
 ) -> tuple[Status, str]:
-    """Say altered only where a signer or a digest of ours is in the file."""
+    """Say altered only where a signer or a digest of ours is in the file, limits or not."""
     if not isinstance(found, examine.Findings):
         return Status.INDETERMINATE, "file-beyond-limits"
+    known = presented.entry is not None
     if known or found.signer or found.mentioned:
         return Status.ALTERED, "file-altered" if found.failed or known else "file-not-registered"
+    if found.stopped:
+        return Status.INDETERMINATE, "file-beyond-limits"
     if found.signed:
         return Status.UNTRUSTED, "seal-of-others"
-    return Status.UNKNOWN, "file-unknown"
+    picture = presented.door is Door.PICTURE
+    return Status.UNKNOWN, "picture-without-code" if picture else "file-unknown"
 
 
 def _conclude_statement(reason: token.Reason) -> tuple[Status, str]:

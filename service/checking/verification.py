@@ -9,26 +9,28 @@ genuine code beside forged words.
 import datetime
 import hashlib
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 import msgspec
 
 from service.checking import decision
-from service.checking.decision import Door, Entry, Presented, Verdict
-from service.ground import jail, statements
+from service.checking.decision import Door, Entry, Presented, Status, Verdict
+from service.ground import jail, observability, statements
 from service.ground.db import Connection
 from service.ground.errors import JailFault, JailLimitExceeded
 from service.ground.jail import Jail
 from service.issuing import public_keys
 from service.registry import people
-from signing import Pin, examine, token
+from signing import Pin, examine, status, token
+from signing.cose import Purpose
 from signing.errors import StatementRefused
+from signing.key_set import Keys
 
 _sql = statements.beside(__file__)
 
-EXAMINE_JOB = "service.checking.verification:examine_in_jail"
+EXAMINE_JOB = "signing.examine:look_in_jail"
 UPLOAD_BYTES_MAX = 10 << 20
 
 Connecting: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -41,10 +43,12 @@ _by_range = _sql.perhaps("by_range", Entry)
 _known_numbers = _sql.many("known_numbers", str)
 
 
-async def by_id(connection: Connection, public_id: str, now: datetime.datetime) -> Verdict:
-    """Answer the ID of a QR code's address alone; the name stays masked."""
+async def by_id(
+    connection: Connection, public_id: str, now: datetime.datetime, *, door: Door = Door.ID
+) -> Verdict:
+    """Answer the ID of a QR code's address alone, read by any door; the name stays masked."""
     entry = await _by_id(connection, public_id=public_id)
-    return decision.decide(Presented(door=Door.ID, entry=entry), now)
+    return _decide(Presented(door=door, entry=entry), now)
 
 
 async def by_number(
@@ -60,41 +64,57 @@ async def by_number(
         if hmac.compare_digest(_comparable(entry.name), typed) and found is None:
             found = entry
     presented = Presented(door=Door.NUMBER, entry=found, name_agrees=found is not None)
-    return decision.decide(presented, now)
+    return _decide(presented, now)
 
 
 async def by_text(connection: Connection, text: str, now: datetime.datetime) -> Verdict:
     """Answer the whole text of a QR code, its digits alone, or its address alone."""
-    return decision.decide(await _read_text(connection, text, Door.TEXT), now)
+    return _decide(await _read_text(connection, text, Door.TEXT), now)
 
 
 async def by_file(
     connecting: Connecting, examiner: Jail, content: bytes, now: datetime.datetime
 ) -> Verdict:
-    """Answer a file: against the register first, only then by a look inside, in the jail."""
+    """Answer a file: against the register first, only then by a look inside, in the jail.
+
+    Raises: JailBusy and JailUnavailable, when nothing can be said of the file.
+    """
     async with connecting() as connection:
         entry = await _by_file(connection, pdf_sha256=hashlib.sha256(content).digest())
         pins = {} if entry else await public_keys.pins(connection)
     if entry is not None:
-        return decision.decide(Presented(door=Door.FILE, entry=entry, file="same"), now)
-    limit = Presented(door=Door.FILE, file="limit")
-    if len(content) > UPLOAD_BYTES_MAX:
-        return decision.decide(limit, now)
-    try:
-        answer = await examiner.run(
-            EXAMINE_JOB, content, jail.DOCUMENT, {"pins": _encode_pins(pins)}
-        )
-    except (JailLimitExceeded, JailFault):
-        return decision.decide(limit, now)
+        return _decide(Presented(door=Door.FILE, entry=entry, file="same"), now)
+    look = await _look(examiner, content, pins) if len(content) <= UPLOAD_BYTES_MAX else None
+    if look is None:
+        return _decide(Presented(door=Door.FILE, file="limit"), now)
     async with connecting() as connection:
-        presented = await _compare(connection, msgspec.convert(answer, examine.Look))
-    return decision.decide(presented, now)
+        presented = await _compare(connection, look)
+    return _decide(presented, now)
 
 
-def examine_in_jail(content: bytes, pins: list[list[str]]) -> examine.Look:
-    """Look into a stranger's file; runs in the jail and never raises for what the file holds."""
-    known = [Pin(*(bytes.fromhex(part) for part in pin)) for pin in pins]
-    return examine.look(content, {pin.fingerprint: pin for pin in known})
+def offline(
+    text: str, keys: Keys, lists: Sequence[status.StatusList], now: datetime.datetime
+) -> Verdict:
+    """Answer a QR text without register or network: by published keys and signed status lists."""
+    statement: token.Statement | token.Reason | None = None
+    listed, specimen = None, False
+    try:
+        address, cose = token.from_text(text)
+        if cose:
+            statement, key = token.verify_with_key(cose, keys[Purpose.STATEMENT], address=address)
+            standing = status.standing(lists, statement.issuer, statement.status_index)
+            listed = None if standing is None else Status(standing.name.lower())
+            specimen = key.specimen
+    except StatementRefused as refused:
+        statement = token.Reason(str(refused.facts["reason"]))
+    presented = Presented(
+        door=Door.OFFLINE,
+        statement=statement,
+        register_silent=True,
+        listed=listed,
+        specimen=specimen,
+    )
+    return _decide(presented, now)
 
 
 async def _read_text(connection: Connection, text: str, door: Door) -> Presented:
@@ -117,6 +137,19 @@ async def _read_text(connection: Connection, text: str, door: Door) -> Presented
     return Presented(door=door, entry=entry, statement=statement)
 
 
+async def _look(examiner: Jail, content: bytes, pins: Mapping[str, Pin]) -> examine.Look | None:
+    """Look into a file in the jail, and once more at its bytes alone if its reader was killed."""
+    for bytes_alone in (False, True):
+        arguments = {"pins": _encode_pins(pins), "bytes_alone": bytes_alone}
+        try:
+            answer = await examiner.run(EXAMINE_JOB, content, jail.DOCUMENT, arguments)
+        except (JailLimitExceeded, JailFault) as stopped:
+            observability.STOPPED.labels(str(stopped.facts.get("limit", "fault"))).inc()
+        else:
+            return msgspec.convert(answer, examine.Look)
+    return None
+
+
 async def _compare(connection: Connection, look: examine.Look) -> Presented:
     """Hold what a look found against the register."""
     if look.qr_text is not None:
@@ -127,13 +160,22 @@ async def _compare(connection: Connection, look: examine.Look) -> Presented:
         entry = await _by_range(connection, range_sha256=range_sha256)
     seen = await _known_numbers(connection, numbers=list(look.numbers))
     return Presented(
-        door=Door.FILE, entry=entry, file=look.findings, number_seen=seen[0] if seen else None
+        door=Door.PICTURE if look.picture else Door.FILE,
+        entry=entry,
+        file=look.findings,
+        number_seen=seen[0] if seen else None,
     )
+
+
+def _decide(presented: Presented, now: datetime.datetime) -> Verdict:
+    verdict = decision.decide(presented, now)
+    observability.decided(verdict.door.value, verdict.status.value)
+    return verdict
 
 
 def _comparable(name: str) -> bytes:
     return people.plain_name(name).casefold().encode("utf-8", "replace")
 
 
-def _encode_pins(pins: dict[str, Pin]) -> Collection[Any]:
+def _encode_pins(pins: Mapping[str, Pin]) -> Collection[Any]:
     return [[pin.certificate.hex(), pin.issuing.hex(), pin.root.hex()] for pin in pins.values()]

@@ -1,15 +1,18 @@
 """The jail: strangers' bytes are read in child processes that can be limited and killed.
 
-A child has its imports warm before a job arrives, takes one job and is then replaced. While it
-works it can open nothing: no file, socket, process or thread; it holds no environment, and as root
+A child has its imports warm before a job arrives, takes one job and is then replaced: whatever a
+file did to its reader ends with that reader, and no stranger's file meets another's. While it works
+it can open nothing: no file, socket, process or thread; it holds no environment, and as root
 it is an ordinary user of its own first. Without root it keeps the caller's user, and only what an
 attacker's machine code could do with system calls that need no descriptor is left open to it.
-What goes over a limit is `JailLimitExceeded`; what the job itself let escape is `JailFault`.
+What goes over a limit is `JailLimitExceeded`; what the job itself let escape is `JailFault`. Only
+so many callers may wait; the next one is told `JailBusy` at once.
 """
 
 import asyncio
 import contextlib
 import ctypes
+import gc
 import importlib
 import math
 import os
@@ -22,7 +25,7 @@ from typing import Any, Final, Self, cast
 
 import msgspec
 
-from service.ground.errors import JailFault, JailLimitExceeded
+from service.ground.errors import JailBusy, JailFault, JailLimitExceeded, JailUnavailable
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +54,19 @@ _CHUNK_BYTES = 1 << 16
 class Jail:
     """Children for the named jobs ("package.module:function"), at most `concurrent` at work.
 
+    At most `waiting_max` callers wait for one. Cancelling a caller ends its child.
     A job is called as `function(data, **arguments)`, returns what JSON can hold and must have
     imported all it needs before it is called. It reports its findings; it does not raise them.
     """
 
-    def __init__(self, *jobs: str, concurrent: int = 2) -> None:
+    def __init__(
+        self, *jobs: str, concurrent: int = 2, waiting_max: int = 16, start_seconds: float = 30
+    ) -> None:
         self._jobs = jobs
         self._concurrent = concurrent
+        self._waiting_max = waiting_max
+        self._start_seconds = start_seconds
+        self._callers = 0
         self._places = asyncio.Semaphore(concurrent)
         self._spares: set[asyncio.Task[asyncio.subprocess.Process]] = set()
 
@@ -67,6 +76,8 @@ class Jail:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for spare in self._spares:
+            spare.cancel()
         started = await asyncio.gather(*self._spares, return_exceptions=True)
         self._spares.clear()
         for child in started:
@@ -78,16 +89,29 @@ class Jail:
     ) -> Any:
         """Run one job on `data` in a child of its own and return its answer.
 
-        Raises: JailLimitExceeded, whose fact `limit` is memory, time, output or crash; JailFault.
+        Raises:
+            JailLimitExceeded: its fact `limit` is memory, time, output or crash.
+            JailFault: the job let something escape.
+            JailBusy: as many callers wait as may; its fact `seconds` says when to ask again.
+            JailUnavailable: no child can be started.
         """
         if job not in self._jobs:
             raise ValueError(f"{job} is not a job of this jail")
+        if self._callers >= self._concurrent + self._waiting_max:
+            raise JailBusy(seconds=math.ceil(limits.wall_seconds))
         head = msgspec.json.encode((job, limits, arguments or {}, len(data)))
+        self._callers += 1
+        try:
+            return await self._run(head + b"\n" + data, limits)
+        finally:
+            self._callers -= 1
+
+    async def _run(self, request: bytes, limits: Limits) -> Any:
         async with self._places:
             child = await self._take()
             try:
                 async with asyncio.timeout(limits.wall_seconds):
-                    answer = await _exchange(child, head + b"\n" + data, limits.output_bytes)
+                    answer = await _exchange(child, request, limits.output_bytes)
             except TimeoutError as error:
                 raise _exceeded("time") from error
             finally:
@@ -99,14 +123,18 @@ class Jail:
 
     async def _take(self) -> asyncio.subprocess.Process:
         """Take a warm child and have its successor made; one that died idle is passed over."""
-        while True:
-            done, _ = await asyncio.wait(self._spares, return_when=asyncio.FIRST_COMPLETED)
-            for spare in done & self._spares:
-                self._spares.remove(spare)
-                self._spare()
-                child = spare.result()
-                if child.returncode is None:
-                    return child
+        try:
+            async with asyncio.timeout(self._start_seconds):
+                while True:
+                    done, _ = await asyncio.wait(self._spares, return_when=asyncio.FIRST_COMPLETED)
+                    for spare in done & self._spares:
+                        self._spares.remove(spare)
+                        self._spare()
+                        child = spare.result()
+                        if child.returncode is None:
+                            return child
+        except (OSError, TimeoutError) as error:
+            raise JailUnavailable from error
 
 
 async def _start(jobs: tuple[str, ...]) -> asyncio.subprocess.Process:
@@ -124,7 +152,7 @@ async def _start(jobs: tuple[str, ...]) -> asyncio.subprocess.Process:
         if not ready:
             await _end(child)
     if not ready:
-        raise RuntimeError(f"the jail cannot start: {', '.join(jobs)}")
+        raise ChildProcessError(f"not started: {', '.join(jobs)}")
     return child
 
 
@@ -174,7 +202,9 @@ def _exceeded(limit: str) -> JailLimitExceeded:
 
 def _work(jobs: list[str]) -> None:
     """Live as a child: import, give up all rights, say so, take one job, answer and end."""
+    gc.disable()  # a fifth of the start is spent looking for garbage among modules
     functions = {job: _function(job) for job in jobs}
+    gc.enable()
     answer_to = os.dup(1)
     _drop_rights()
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,0 +1,129 @@
+"""The attacks: every crafted file gets the answer that it should, and costs no more than it may.
+
+Bombs, pictures and wrappings are all shown to the real jail; of the families that differ only in
+what they change, every fourth file is, and all are looked into here. The long test shows all.
+"""
+
+import datetime
+import resource
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.checking import decision
+from service.checking.decision import Door, Presented, Status
+from service.ground import jail
+from signing import examine
+from tests.attacks import LIMIT, Attack, bombs, files, pictures, showing, structures
+from tests.world import NOW, World
+
+ATTACKS = [attack for family in showing.FAMILIES.values() for attack in family.attacks]
+WHOLE = {
+    family.name
+    for family in (
+        *(bombs.BOMBS, bombs.OVER_OURS, pictures.PICTURES, pictures.DOCUMENTS),
+        *(structures.WRAPPED, structures.OBJECT_STREAMS),
+    )
+}
+PARTED = [name for name in showing.FAMILIES if name not in WHOLE]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A world with two certificates, for all crafted files."""
+
+    world: World
+    ours: files.Ours
+
+
+@pytest.fixture(scope="module")
+async def place(shared_world: World) -> Place:
+    folder = shared_world.settings.var.with_name("others")
+    return Place(shared_world, await showing.issue(shared_world, folder))
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> files.Ours:
+    """Two sealed certificates that no register knows."""
+    folder = tmp_path_factory.mktemp("sealed")
+    return files.sealed(folder / "ours", folder / "others", datetime.datetime.now(datetime.UTC))
+
+
+async def _show(place: Place, attacks: list[Attack]) -> None:
+    judged = await showing.judge(place.world, place.ours, attacks)
+    assert {one.attack.name: one.said for one in judged} == {
+        attack.name: attack.expected for attack in attacks
+    }
+    for one in judged:
+        assert one.seconds < 2 * jail.DOCUMENT.wall_seconds, one.attack.name
+        assert one.verdict.status is Status.VALID or one.verdict.name is None
+    peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    assert peak_bytes < jail.DOCUMENT.memory_bytes
+
+
+@pytest.mark.parametrize("name", showing.FAMILIES)
+async def test_the_file_door_gives_each_file_its_answer_within_the_limits(
+    place: Place, name: str
+) -> None:
+    await _show(place, showing.FAMILIES[name].attacks[:: 1 if name in WHOLE else 4])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", PARTED)
+async def test_the_file_door_gives_the_rest_of_a_family_its_answers(
+    place: Place, name: str
+) -> None:
+    await _show(place, showing.FAMILIES[name].attacks)
+
+
+@pytest.mark.parametrize("name", PARTED)
+def test_a_look_alone_gives_every_file_of_a_family_its_answer(
+    sealed: files.Ours, name: str
+) -> None:
+    for attack in showing.FAMILIES[name].attacks:
+        content = attack.make(sealed)
+        if attack.expected != LIMIT:
+            look = examine.look(content, {sealed.pin.fingerprint: sealed.pin})
+            verdict = decision.decide(Presented(door=Door.FILE, file=look.findings), NOW)
+            assert (verdict.status.value, verdict.reason) == attack.expected, attack.name
+
+
+def test_the_table_in_the_documents_is_current() -> None:
+    for name, family in showing.FAMILIES.items():
+        written = [row.split(" | ")[:4] for row in _rows(name)]
+        assert written == [
+            [f"| {attack.name}", attack.tries, *attack.expected] for attack in family.attacks
+        ]
+
+
+@pytest.mark.skipif(not showing.has_pdfsig(), reason="needs Debian's poppler-utils")
+@pytest.mark.parametrize("name", sorted(showing.COMPARED))
+def test_the_table_says_what_a_general_purpose_verifier_says(sealed: files.Ours, name: str) -> None:
+    found = [row.rpartition(" | ")[2].removesuffix(" |") for row in _rows(name)]
+    attacks = showing.FAMILIES[name].attacks
+    assert found == [showing.pdfsig(attack.make(sealed)) for attack in attacks]
+
+
+def test_only_pictures_are_ever_valid_and_every_name_is_used_once() -> None:
+    assert len({(attack.family, attack.name) for attack in ATTACKS}) == len(ATTACKS)
+    valid = {attack.expected for attack in ATTACKS if attack.expected[0] == "valid"}
+    assert valid == {("valid", "registered-picture")}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 9), st.binary(max_size=9))
+def test_no_mutation_of_a_sealed_file_is_looked_into_without_a_verdict(
+    sealed: files.Ours, share: float, cut: int, put: bytes
+) -> None:
+    at = int(share * len(sealed.pdf))
+    changed = sealed.pdf[:at] + put + sealed.pdf[at + cut :]
+    look = examine.look(changed, {sealed.pin.fingerprint: sealed.pin})
+    status = decision.decide(Presented(door=Door.FILE, file=look.findings), NOW).status
+    assert status in {Status.ALTERED, Status.UNTRUSTED, Status.UNKNOWN, Status.INDETERMINATE}
+
+
+def _rows(name: str) -> list[str]:
+    """The rows of a family as the table has them."""
+    section = showing.TABLE.read_text("utf-8").partition(f"## {name}\n")[2].partition("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| ")][1:]
