@@ -122,7 +122,9 @@ def _place(finding: Finding) -> str:
         return (
             f"第 {first}–{last} 行（{len(finding.rows)} 行）" if first != last else f"第 {first} 行"
         )
-    return f"第 {finding.row} 行 row {finding.row}" if finding.row else "全文件 file"
+    if finding.row:
+        return f"第 {finding.row} 行 row {finding.row}"
+    return "" if finding.column else "全文件 file"
 
 
 def _cell(value: object) -> str:

@@ -9,13 +9,15 @@ import contextlib
 import datetime
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
 
 import msgspec
 
 from service.checking import verification
+from service.checking.portal import SecondFactor
 from service.ground import db, embedded, migrate
 from service.ground.db import Connection, Role
-from service.ground.errors import KeysAbsent
+from service.ground.errors import KeysAbsent, SettingRefused
 from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.ground.settings import Settings, templates_folder
@@ -25,11 +27,12 @@ from service.issuing.issuance import Press
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.catalogue import City, reference
-from service.registry.vault import Vault
-from service.web.limits import Limiter
+from service.registry.vault import Lookup, Vault
+from service.web.identity import Provider
+from service.web.limits import Limiter, Memory, Shared
 from service.web.pages import Pages
 from service.web.site import Site
-from signing import Edition, QrKey, Signer, drawable, keys
+from signing import CoseKey, Edition, Signer, drawable, keys
 from signing.errors import KeysExist
 
 FONTS = templates_folder() / "fonts"
@@ -81,18 +84,51 @@ async def desk(address: str, account_name: str, secret: str) -> AsyncIterator[De
 async def site(settings: Settings, address: str) -> AsyncIterator[Site]:
     """Open everything that the public face answers with."""
     async with (
-        await db.open_pool(address, Role.PUBLIC, size=16) as pool,
+        db.Readers(address, size=16) as readers,
         await db.open_pool(address, Role.PORTAL, size=4) as portal_pool,
-        Jail(verification.EXAMINE_JOB, concurrent=2) as examiner,
+        Jail(verification.EXAMINE_JOB, concurrent=settings.examiners) as examiner,
     ):
         yield Site(
-            pool=pool,
+            readers=readers,
             portal_pool=portal_pool,
             examiner=examiner,
             objects=Objects.open(settings.store_address),
             pages=Pages(templates_folder() / "pages"),
-            limits=Limiter(),
+            lookup=lookup(settings),
+            second_factor=SecondFactor(settings.second_factor),
+            provider=provider(settings),
+            limits=Limiter(Memory() if settings.limits == "memory" else Shared(portal_pool)),
         )
+
+
+def lookup(settings: Settings) -> Lookup:
+    """Load the key by which people are found, which is all that the public face holds."""
+    _require_keys(settings)
+    return Lookup(keys.load_secret(settings.keys_folder, "lookup"))
+
+
+def provider(settings: Settings) -> Provider | None:
+    """Return the identity provider that is set, if one is."""
+    if not settings.oidc_issuer:
+        return None
+    if not settings.oidc_client_id:
+        raise SettingRefused(name="QIANFA_OIDC_CLIENT_ID", reason="Expected the client id")
+    secret = ""
+    if settings.oidc_secret_file:
+        try:
+            secret = Path(settings.oidc_secret_file).read_text("utf-8").strip()
+        except OSError as error:
+            reason = error.strerror
+            raise SettingRefused(name="QIANFA_OIDC_SECRET_FILE", reason=reason) from error
+    return Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=secret,
+        scope=settings.oidc_scope,
+        name_claim=settings.oidc_name_claim,
+        id_claim=settings.oidc_id_claim,
+        lookup=lookup(settings),
+    )
 
 
 def vault(settings: Settings) -> Vault:
@@ -102,13 +138,19 @@ def vault(settings: Settings) -> Vault:
     return Vault(keys.load_secret(folder, "id"), keys.load_secret(folder, "lookup"))
 
 
-def sealing_keys(settings: Settings, now: datetime.datetime) -> tuple[dict[str, Signer], QrKey]:
+def sealing_keys(settings: Settings, now: datetime.datetime) -> tuple[dict[str, Signer], CoseKey]:
     """Load the sealing key of every city that has one, and the key of the QR statements."""
     _require_keys(settings)
     folder = settings.keys_folder
     codes = sorted(path.stem for path in (folder / "seal").glob("*.crt"))
     signers = {code: keys.load_signer(folder, code, now=now) for code in codes}
     return signers, keys.load_qr_key(folder, now=now)
+
+
+def status_key(settings: Settings, now: datetime.datetime) -> CoseKey:
+    """Load the key of the status lists."""
+    _require_keys(settings)
+    return keys.load_status_key(settings.keys_folder, now=now)
 
 
 def press(settings: Settings, now: datetime.datetime) -> Press:

@@ -23,7 +23,7 @@ from service.ground.db import Role
 from service.ground.errors import Refusal, TryAgain
 from service.ground.objects import Objects
 from service.ground.settings import Settings
-from service.issuing import issuance, publication
+from service.issuing import issuance, public_keys, publication
 from service.issuing.issuance import Press
 from signing import CoseKey
 from signing.errors import SigningError
@@ -66,6 +66,7 @@ async def _work_connected(
 ) -> None:
     worker = f"worker@{socket.gethostname()}/{os.getpid()}"
     async with wiring.connection(address) as connection:
+        await public_keys.require_unchanged(connection, [press.qr_key, status_key])
         called = asyncio.Event()
         for channel in ("certificate_numbered", "status_list_wanted"):
             await connection.add_listener(channel, lambda *_: called.set())

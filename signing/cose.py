@@ -119,7 +119,8 @@ def read(
     if type(kid) is not bytes or kid not in keys:
         raise Refused(Reason.UNKNOWN_KEY)
     require_same({ALGORITHM: ES256, KEY_ID: kid} | dict(header or {}), protected)
-    if unprotected != {} or type(signature) is not bytes or len(signature) != SIGNATURE_LENGTH:
+    strings = [type(part) for part in (protected, content, signature)] == [bytes] * 3
+    if not strings or unprotected != {} or len(signature) != SIGNATURE_LENGTH:
         raise Refused(Reason.MALFORMED)
     r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
     if s > _ORDER // 2:  # the other spelling of the same signature

@@ -85,13 +85,14 @@ def read(content: bytes) -> Keys:
             found: Sequence[Jwk] = msgspec.json.decode(content, type=_JwkSet).keys
         else:
             found = [_jwk(one) for one in cose.load(content)]
+        kids = [bytes.fromhex(one.kid) for one in found]
         keys: dict[Purpose, dict[bytes, PublishedKey]] = {purpose: {} for purpose in Purpose}
-        for one in found:
-            keys[one.purpose][bytes.fromhex(one.kid)] = _published(one)
-        if sum(map(len, keys.values())) < len(found):
-            raise ValueError("two keys bear one kid")
+        for kid, one in zip(kids, found, strict=True):
+            keys[one.purpose][kid] = _published(one)
     except Exception as error:
         raise KeySetRefused from error
+    if len(set(kids)) < len(kids):  # nobody could tell which of them is meant
+        raise KeySetRefused
     return keys
 
 

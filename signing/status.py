@@ -119,7 +119,7 @@ def verify(signed: bytes, keys: Mapping[bytes, PublishedKey], now: datetime.date
 
 
 def standing(lists: Iterable[StatusList], host: str, index: int) -> Standing | None:
-    """Look a certificate up in the newest list of its places; of one second, in the one that warns."""
+    """Look a certificate up in its newest list; of two from one second, in the one that warns."""
     place = host, index // PLACE_COUNT
     about = [one for one in lists if (one.host, one.number) == place]
     newest = max((one.issued_at for one in about), default=None)
@@ -133,7 +133,7 @@ def _status_list(claims: Any, payload: bytes, now: datetime.datetime) -> StatusL
     deflated, ttl = claims[STATUS_LIST]["lst"], claims[TTL]
     issued_at, expires_at = claims[ISSUED_AT], claims[EXPIRES_AT]
     matched = _ADDRESS.fullmatch(claims[SUBJECT])
-    if not (matched and type(ttl) is int and ttl > 0 and issued_at < expires_at):
+    if not (matched and type(ttl) is int and 0 < ttl < 1 << 64 and issued_at < expires_at):
         raise cose.Refused(Reason.MALFORMED)
     host, number = matched[1], int(matched[2])
     read = {

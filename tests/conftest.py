@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service import wiring
@@ -17,7 +18,8 @@ from service.issuing import numbering, public_keys
 from service.registry import accounts, catalogue, facts, institutions
 from service.registry.catalogue import ProjectKind
 from signing import keys
-from tests import invented
+from tests import invented, town
+from tests.town import Town
 from tests.world import CITIES, DAILY, SECRET, World
 
 _copies = itertools.count()
@@ -64,11 +66,47 @@ def empty_database(server: str) -> Iterator[str]:
 @pytest.fixture(name="world")
 def _world(server: str, template: str, development_keys: Path, tmp_path: Path) -> Iterator[World]:
     """A world of one's own."""
+    yield from _open_world(server, template, development_keys, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_world(
+    server: str, template: str, development_keys: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A world for all tests of a module."""
+    yield from _open_world(server, template, development_keys, tmp_path_factory.mktemp("world"))
+
+
+def _open_world(server: str, template: str, keys_folder: Path, folder: Path) -> Iterator[World]:
     for address in _database(server, template):
         settings = Settings(
-            var=tmp_path / "var", database_url=address, keys=str(development_keys), processes=2
+            var=folder / "var", database_url=address, keys=str(keys_folder), processes=2
         )
         yield World(address, settings)
+
+
+@pytest.fixture(scope="session")
+def town_template(
+    server: str, template: str, development_keys: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Town:
+    """A town that nobody changes, in a database that is only copied."""
+    asyncio.run(_execute(server, f"create database template_town template {template}"))
+    address = server.rsplit("/", 1)[0] + "/template_town"
+    settings = Settings(
+        var=tmp_path_factory.mktemp("town"),
+        database_url=address,
+        keys=str(development_keys),
+        examiners=1,
+    )
+    return asyncio.run(town.build(World(address, settings)))
+
+
+@pytest.fixture(name="town")
+def _town(server: str, town_template: Town) -> Iterator[Town]:
+    """A town of one's own; its store is everybody's."""
+    for address in _database(server, "template_town"):
+        settings = msgspec.structs.replace(town_template.world.settings, database_url=address)
+        yield msgspec.structs.replace(town_template, world=World(address, settings))
 
 
 def _database(server: str, template: str) -> Iterator[str]:
@@ -89,12 +127,14 @@ async def _make_template(server: str, development_keys: Path) -> None:
     connection = await db.connect(server.rsplit("/", 1)[0] + "/template_world")
     await migrate.migrate(connection)
     settings = Settings(keys=str(development_keys))
-    signers, qr_key = wiring.sealing_keys(settings, datetime.datetime.now(datetime.UTC))
+    now = datetime.datetime.now(datetime.UTC)
+    signers, qr_key = wiring.sealing_keys(settings, now)
+    cose_keys = [qr_key, wiring.status_key(settings, now)]
     async with db.acting(connection, Role.CONSOLE, accounts.PROVINCE):
         actor = await accounts.found(connection, account_name="province", secret=SECRET)
         await catalogue.load(connection, actor)
         await numbering.load(connection)
-        await public_keys.publish(connection, actor, signers, [qr_key])
+        await public_keys.publish(connection, actor, signers, cose_keys)
         for city_code in CITIES:
             for role in (accounts.Role.OPERATOR, accounts.Role.REVIEWER):
                 await accounts.add(

@@ -92,6 +92,22 @@ class _Demonstration:
         for city, batch in zip(_CITIES, batches, strict=True):
             target = self._folder / f"{batch}-{city.title}"
             self._type(city.operator, "batch", "export", batch, "--to", target)
+        self._suspend_and_lift(_CITIES[0], min(target.parent.glob(f"{batches[0]}-*/*.pdf")))
+
+    def _suspend_and_lift(self, city: _City, pdf: Path) -> None:
+        """Let two persons suspend a certificate and lift it again, each seen by who verifies."""
+        for place, kind in enumerate(("suspend", "lift"), start=2 * self._round - 1):
+            self._type(
+                city.operator, kind, pdf.stem, "--reason", "投诉核查",
+                "--document-number", f"示例函{place}号",
+            )  # fmt: skip
+            self._type(city.reviewer, "change", "confirm", place)
+            self._type(None, "verify", pdf)
+        self._type(None, "issue")  # a worker signs what the status list lacks
+        site = self._folder / "site"
+        self._type(None, "publish", site)
+        published = ("--keys", site / ".well-known/jwks.json", "--status", site / "status/0")
+        self._type(None, "verify", "--offline", *published, pdf)
 
     def _set_up(self) -> None:
         if not self._secret("province").exists():

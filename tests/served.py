@@ -14,12 +14,11 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import msgspec
-import uvicorn
 
 from service import wiring
 from service.ground.objects import Objects
 from service.issuing import publication
-from service.web import app
+from service.web import app, guards
 from signing import examine
 from tests.world import CHENGDU, MIANYANG, World, batch_facts, rows
 
@@ -88,10 +87,7 @@ async def _serve(
     try:
         shown = await _issue(world)
         async with wiring.site(world.settings, world.address) as site:
-            config = uvicorn.Config(
-                app.application(site), access_log=False, log_level="warning", lifespan="off"
-            )
-            server = uvicorn.Server(config)
+            server = guards.server(app.application(site))
             task = asyncio.create_task(server.serve([listening]))
             url = f"http://{world.settings.host}"
             ready.set_result(Served(url, world, shown, asyncio.get_running_loop()))

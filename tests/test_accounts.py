@@ -180,8 +180,8 @@ async def test_raw_sql_under_a_city_cannot_write_for_another_or_beyond_its_right
 
 
 OWNED = [
-    "account", "journal", "batch", "result", "commitment", "evidence", "certificate", "plan",
-    "cross_filing", "session_exception", "number_body", "number_counter",
+    "account", "journal", "batch", "result", "commitment", "evidence", "certificate", "change",
+    "plan", "cross_filing", "session_exception", "number_body", "number_counter",
 ]  # fmt: skip
 
 

@@ -265,18 +265,24 @@ async def test_the_database_takes_no_certificate_whose_wish_nobody_confirmed(wor
     """
     async with world.connection() as owner:
         for adoption_id, city_code in ((wish.adoption_id, CHENGDU), (None, CHENGDU), (99, CHENGDU)):
-            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="nobody confirmed"):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="nobody confirms"):
                 await owner.execute(insert, adoption_id, city_code)
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             await owner.execute("update adoption set row_count = 9")
         with pytest.raises(SecondPersonNeeded), db.refusing():
             await owner.execute("update adoption set confirmed_by = asked_by, confirmed_at = now()")
-        await owner.execute("update adoption set confirmed_by = $1, confirmed_at = now()", REVIEWER)
-        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="nobody confirmed"):
-            await owner.execute(insert, wish.adoption_id, MIANYANG)
+        async with owner.transaction():
+            await owner.execute(
+                "update adoption set confirmed_by = $1, confirmed_at = now()", REVIEWER
+            )
+            await owner.execute(insert, wish.adoption_id, CHENGDU)
+        for city_code in (MIANYANG, CHENGDU):  # nothing joins it afterwards
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="nobody confirms"):
+                await owner.execute(
+                    insert.replace("24000001", "24000002"), wish.adoption_id, city_code
+                )
         with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="confirmed once"):
             await owner.execute("update adoption set confirmed_at = now()")
-        await owner.execute(insert, wish.adoption_id, CHENGDU)
 
 
 # Gate 8 and the register.

@@ -271,6 +271,25 @@ async def test_raw_sql_of_a_city_cannot_forge_a_change(
     assert await versions(world, number) == ["issued valid"]
 
 
+async def test_raw_sql_of_a_city_cannot_write_a_certificate_that_is_issued_already(
+    world: World,
+) -> None:
+    await issued(world, *rows(1))
+    forged = {
+        "number": "'2651010001609999'", "public_id": "'0123456789abcdef'", "identifier": "'x'",
+        "person_key": "sha256('x')", "row_number": "3", "status_index": "9",
+        "pdf_sha256": "sha256('x')", "range_sha256": "sha256('x')",
+    }  # fmt: skip
+    async with world.connection() as owner:
+        row = await owner.fetchrow("select * from certificate")
+        assert row is not None
+        columns = ", ".join(row.keys())
+        values = ", ".join(forged.get(column, column) for column in row.keys())  # noqa: SIM118
+        forge = f"insert into certificate ({columns}) select {values} from certificate"  # noqa: S608
+        with pytest.raises(NotYourCity):
+            await _raw(world, forge)
+
+
 async def test_raw_sql_cannot_take_a_certificate_away_by_correcting_it(world: World) -> None:
     (number,) = await issued(world, *rows(1))
     await ask(world, number, Kind.CORRECT)
@@ -618,6 +637,29 @@ async def test_of_two_who_decide_or_ask_at_once_one_does(world: World) -> None:
             " ('changes:certificate:confirm', 'changes:certificate:decline')"
         )
     assert told == len(numbers)
+
+
+async def test_a_change_asked_while_another_is_confirmed_begins_where_that_ended(
+    world: World,
+) -> None:
+    (number,) = await issued(world, *rows(1))
+    change_id = await ask(world, number, Kind.CORRECT)
+    async with world.desk(REVIEWER) as desk:
+        async with desk.acting():
+            await confirm_at(desk, change_id)
+            asking = asyncio.create_task(ask(world, number, Kind.REVOKE))
+            await world.until_somebody_waits()
+        with pytest.raises(TryAgain):
+            await asking
+    assert await waiting(world) == []
+
+
+async def test_a_mark_that_passed_in_its_day_stands_in_no_corrections_way(world: World) -> None:
+    (number,) = await issued(world, *rows(1))
+    later = World(world.address, msgspec.structs.replace(world.settings, pass_mark=100))
+    with pytest.raises(CorrectionRefused, match=number):
+        await ask(later, number, Kind.CORRECT, Correction(score="99.5"))
+    await ask(later, number, Kind.CORRECT)
 
 
 async def test_a_confirmation_that_dies_midway_leaves_nothing(world: World) -> None:

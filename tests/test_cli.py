@@ -23,6 +23,7 @@ from service.ground.objects import Objects
 from service.registry.facts import Fact
 from signing import examine
 from tests import invented
+from tests.test_adoption import lines, write
 from tests.world import CHENGDU, DAILY, EXAM_ON, SECRET, World, rows
 
 OPERATOR, REVIEWER = "operator-510100", "reviewer-510100"
@@ -192,6 +193,7 @@ def test_a_secret_that_cannot_be_kept_leaves_no_account(type_: Type, tmp_path: P
 
 _HUGE = "9" * 40
 _LOOKS = {("batch", look) for look in ("list", "gates", "certificates", "export")}
+_GROUNDS = ["--reason", "核查属实", "--document-number", "成人社函〔2026〕8号"]
 _ADD = ["account", "add", "--role", "reviewer", "--city-code"]
 _MISTAKES: list[tuple[str, int, list[object]]] = [
     (OPERATOR, 64, ["batch", "gates", _HUGE]),
@@ -203,6 +205,15 @@ _MISTAKES: list[tuple[str, int, list[object]]] = [
     (REVIEWER, 65, ["batch", "approve", 99]),
     (REVIEWER, 65, ["batch", "return", 99, "--reason", "不全"]),
     (OPERATOR, 65, ["void", "\udce4", "--reason", "\udce4"]),
+    (OPERATOR, 65, ["revoke", "\udce4", *_GROUNDS]),
+    (OPERATOR, 65, ["cancel", _HUGE, *_GROUNDS]),
+    (OPERATOR, 64, ["lift", _HUGE, *_GROUNDS[:2]]),
+    (OPERATOR, 65, ["correct", _HUGE, *_GROUNDS, "--name", "\udce4"]),
+    (OPERATOR, 64, ["correct", _HUGE, *_GROUNDS, "--ask-id-number"]),
+    (OPERATOR, 65, ["change", "confirm", 99]),
+    (OPERATOR, 64, ["change", "confirm", _HUGE]),
+    (OPERATOR, 65, ["change", "decline", 99, "--reason", "\udce4"]),
+    ("province", 77, ["suspend", _HUGE, *_GROUNDS]),
     (OPERATOR, 65, ["void", _HUGE, "--reason", "x" * 100_000]),
     ("province", 65, [*_ADD, CHENGDU, "Not A Name"]),
     ("province", 65, [*_ADD, "999999", "fine"]),
@@ -341,6 +352,31 @@ def test_a_template_is_filled_in_and_imported(type_: Type, tmp_path: Path) -> No
             assert person.phone not in answer.out + answer.err
 
 
+def test_a_certificate_is_corrected_and_revoked_by_two_people(
+    type_: Type, world: World, tmp_path: Path
+) -> None:
+    number, name, _ = _issued(world, tmp_path)
+    (tmp_path / "id").write_text("E12345678\n")
+    correct = ("correct", number, *_GROUNDS, "--name", "扎西旺堆", "--id-kind", "护照")
+    said = [type_(*correct, "--id-number-file", tmp_path / "id", by=OPERATOR)]
+    said += [type_("change", "list", by=REVIEWER, yes=False)]
+    assert "更正为" in said[-1].out
+    assert "姓名 扎西旺堆；证件类型 护照；证件号码 E" in re.sub(r"\s", " ", said[-1].out)
+    alone = type_("change", "confirm", 1, by=OPERATOR)
+    assert (alone.code, "SecondPersonNeeded" in alone.err) == (65, True)
+    said += [type_("change", "confirm", 1, by=REVIEWER), type_("issue")]
+    said += [type_("verify", number, "--name", "扎西旺堆")]
+    assert type_("verify", number, "--name", name).code == 1
+    said += [type_("revoke", number, *_GROUNDS, by=REVIEWER)]
+    said += [type_("change", "decline", 2, "--reason", "误报", by=OPERATOR)]
+    said += [type_("revoke", number, *_GROUNDS, by=OPERATOR)]
+    said += [type_("change", "confirm", 3, by=REVIEWER)]
+    assert {answer.code for answer in said} == {0}, said
+    revoked = type_("verify", number, "--name", "扎西旺堆")
+    assert (revoked.code, "REVOKED" in revoked.out) == (1, True)
+    assert not [answer for answer in said if "E12345678" in answer.out + answer.err]
+
+
 def test_every_error_of_a_workbook_is_listed_with_row_and_column(
     type_: Type, tmp_path: Path
 ) -> None:
@@ -391,3 +427,36 @@ def test_every_refusal_has_both_languages_and_a_documented_exit_code() -> None:
         lines = (inspect.getdoc(kind) or "").splitlines()
         assert len(lines) == 2, kind
         assert re.search("[一-鿿]", lines[0]), kind
+
+
+# What was issued before.
+
+
+def test_a_sheet_from_before_is_taken_in_by_two_and_said_not_to_be_sealed_by_us(
+    type_: Type, tmp_path: Path
+) -> None:
+    (line,) = lines(1)
+    pdfs = tmp_path / "pdfs"
+    pdfs.mkdir()
+    (pdfs / f"{line['证书编号']}.pdf").write_bytes(b"%PDF-1.4 one")
+    assert type_("template", "--adoption", tmp_path / "sheet.xlsx").code == 0
+    adopt = ("adopt", tmp_path / "sheet.xlsx", "--pdfs", pdfs, "--document-number")
+    empty = type_(*adopt, "收录1号", by=OPERATOR)
+    assert (empty.code, "RowsMissing" in empty.err) == (65, True)
+    (tmp_path / "sheet.xlsx").write_bytes(b"PK\x03\x04" + bytes(100))
+    broken = type_(*adopt, "收录1号", by=OPERATOR)
+    assert (broken.code, "WorkbookBroken" in broken.err) == (65, True)
+    write(tmp_path / "sheet.xlsx", [line])
+    assert type_(*adopt, "1", by=OPERATOR).code == 64
+    assert type_(*adopt, "收录1号", by="province").code == 77
+    assert "waits for another person" in type_(*adopt, "收录1号", by=OPERATOR).out
+    assert "a new wish" in type_(*adopt, "收录2号", by=REVIEWER).out
+    own = type_(*adopt, "收录1号", by=OPERATOR)
+    assert (own.code, "AdoptionNeedsTwoPersons" in own.err) == (65, True)
+    assert "已完成 done" in type_(*adopt, "收录1号", by=REVIEWER).out
+    listed = type_("adoptions", "--as", OPERATOR, "--secret-file", tmp_path / "secret")
+    assert (listed.code, "收录1号" in listed.out, REVIEWER in listed.out) == (0, True, True)
+    shown = type_("verify", line["证书编号"], "--name", line["姓名"])
+    assert (shown.code, "not sealed by it" in shown.out) == (0, True)
+    same = type_("verify", pdfs / f"{line['证书编号']}.pdf")
+    assert (same.code, "没有本系统的电子签章" in same.out) == (0, True)

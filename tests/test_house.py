@@ -23,11 +23,11 @@ from tests.world import World
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {
-    "ground": "errors settings db statements migrate embedded jail objects",
+    "ground": "errors settings db statements migrate embedded jail objects observability",
     "registry": "journal accounts facts people vault catalogue institutions",
-    "issuing": "numbering certificates public_keys batches issuance",
-    "checking": "decision verification",
-    "web": "problems pages limits site public api app",
+    "issuing": "numbering certificates public_keys batches issuance changes adoption publication",
+    "checking": "decision verification portal",
+    "web": "pages problems limits identity site public api guards published candidates app",
 }  # wings lowest first, the rooms of each from left to right
 TOP = ["terminal", "wiring", "worker", "cli"]
 ROOMS = [f"{wing}.{room}" for wing, rooms in FLOORS.items() for room in rooms.split()] + TOP

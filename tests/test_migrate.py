@@ -123,3 +123,55 @@ async def _is_refused(
 
 async def _exists(connection: db.Connection, table: str) -> bool:
     return bool(await connection.fetchval("select to_regclass($1) is not null", table))
+
+
+LANDED = """
+insert into city values ('510100');
+insert into account (account_name, role, city_code, secret_hash)
+    select name, name, '510100', '' from unnest(array['operator', 'reviewer']) as name;
+insert into number_scheme values (1, '2024-01-01', 'yearly', '[]', '文');
+insert into seal_certificate values (sha256('seal'), '510100', '', '{}', false, now(), now());
+insert into statement_key values ('\\x0a1b2c3d', '', now(), now());
+insert into batch (city_code, uscc, file_name, file_sha256, imported_by)
+    values ('510100', 'x', 'results.xlsx', sha256('x'), 'operator');
+insert into result (batch_id, row_number, city_code, admission_number, name, sex, id_kind,
+    id_encrypted, person_key, born_on, project_name, exam_on, total, passed, remark)
+select 1, place, '510100', '1', '张三', '男', '护照', '', sha256(place::text::bytea), '2000-01-01',
+    '项目', '2026-05-23', 80, true, '' from generate_series(1, 5) place;
+insert into certificate (number, city_code, batch_id, row_number, scheme_version, public_id,
+    identifier, edition, name, sex, born_on, id_kind, id_encrypted, person_key, project_name, score,
+    exam_on, archived_on, issuing_authority, issuer_code, seal_name, examine_fully)
+select 26510000 + row_number, city_code, 1, row_number, 1, lpad(row_number::text, 16, '0'),
+    row_number, '2026', name, sex, born_on, id_kind, id_encrypted, person_key, project_name, total,
+    exam_on, '2026-06-12', '局', 'x', 'y', true from result;
+update certificate set claimed_by = 'worker', claimed_at = now(), claim_count = 1,
+    status_sequence = row_number where row_number > 1;
+update certificate set sealed_at = now(), status_index = row_number, statement_host = 'h',
+    seal_fingerprint = sha256('seal'), statement_kid = '\\x0a1b2c3d' where row_number > 2;
+update certificate set state = 'parked', cause = 'x' where row_number = 3;
+update certificate set state = 'void', void_asked_by = 'operator', voided_by = 'reviewer'
+    where row_number = 4;
+update certificate set state = 'issued', issued_at = now(), pdf_sha256 = sha256('pdf'),
+    range_sha256 = sha256('range') where row_number = 5;
+"""
+
+
+async def test_certificates_of_every_state_come_through_the_later_migrations_as_they_were(
+    empty_database: str, tmp_path: Path
+) -> None:
+    for path in migrate.FOLDER.glob("000[12]*.sql"):
+        shutil.copy(path, tmp_path)
+    connection = await db.connect(empty_database)
+    await migrate.migrate(connection, tmp_path)
+    await connection.execute(LANDED)
+    every = "select * from certificate order by number"
+    before = [dict(row) for row in await connection.fetch(every)]
+    await migrate.migrate(connection)
+    after = [dict(row) for row in await connection.fetch(every)]
+    new = {"origin": "sealed", "replaces": None, "adoption_id": None, "phone_key": None}
+    assert after == [row | new for row in before]
+    assert [row["state"] for row in after] == ["numbered", "numbered", "parked", "void", "issued"]
+    lists = await connection.fetch("select list_number, wanted, signed from status_list")
+    assert [tuple(row) for row in lists] == [(0, 1, 0)]
+    assert await connection.fetchval("select array_agg(number) from entry") == ["26510005"]
+    await connection.close()

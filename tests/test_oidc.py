@@ -22,7 +22,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from service import wiring
 from service.ground.errors import IdentityUnproven, SettingRefused
-from service.web import app
+from service.web import app, identity
 from service.web.identity import Provider
 from service.web.site import Site
 from tests.town import Town
@@ -52,6 +52,7 @@ class Desk:
         self.key: Any = KEY
         self.claims: dict[str, Any] = {}
         self.encode: Callable[[dict[str, Any]], str] = self._encode
+        self.published: Any = KeySet([KEY, RSA]).as_dict(private=False)
 
     def sign_in(self, address: str) -> dict[str, str]:
         """Be a person who signs in; return what the browser brings back."""
@@ -72,7 +73,12 @@ class Desk:
         if path.endswith("/openid-configuration"):
             answer: Any = self.metadata
         elif path == "/keys":
-            answer = KeySet([KEY, RSA]).as_dict(private=False)
+            answer = self.published
+        elif path == "/large":
+            answer = self.published | {"more": " " * (1 << 20)}
+        elif path == "/slow":
+            await _drip(send, msgspec.json.encode(self.published))
+            return
         else:
             headers = {name.decode(): value.decode() for name, value in scope["headers"]}
             answer = self._exchange(headers, body.decode())
@@ -105,6 +111,15 @@ class Desk:
 
     def _encode(self, claims: dict[str, Any]) -> str:
         return jwt.encode(self.header, claims, self.key)
+
+
+async def _drip(send: Any, body: bytes) -> None:
+    """Answer after long, and never be long without a byte."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(10):
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        await asyncio.sleep(0.05)
+    await send({"type": "http.response.body", "body": body})
 
 
 class Meeting(msgspec.Struct, frozen=True):
@@ -254,15 +269,19 @@ async def test_an_answer_that_another_browser_began_proves_nothing(meeting: Meet
         await provider.prove(ticket, RETURN_TO, now=NOW, **brought)
 
 
-async def test_a_provider_that_is_absent_or_another_proves_nothing(meeting: Meeting) -> None:
+async def test_a_provider_that_is_absent_or_another_proves_nothing(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = meeting.desk
-    honest = dict(desk.metadata)
+    honest, keys = dict(desk.metadata), desk.published
     changes: list[dict[str, Any]] = [
         {"issuer": "http://127.0.0.1:1"},
         {"issuer": f"{desk.issuer}/"},
         {"token_endpoint": f"{desk.issuer}/keys"},
         {"jwks_uri": f"{desk.issuer}/token"},
         {"jwks_uri": "http://127.0.0.1:1/keys"},
+        {"jwks_uri": "http://127.0.0.1:99999/keys"},
+        {"jwks_uri": f"{desk.issuer}/large"},
         {"jwks_uri": "rubbish"},
         {"token_endpoint": 7},
     ]
@@ -270,6 +289,17 @@ async def test_a_provider_that_is_absent_or_another_proves_nothing(meeting: Meet
         desk.metadata = honest | change
         with pytest.raises(IdentityUnproven):
             pytest.fail(str(await meeting.prove()))
+    desk.metadata = honest
+    odd: list[Any] = [{}, {"keys": 7}, {"keys": [7]}, {"keys": [{"kty": ["EC"]}]}, {"keys": []}]
+    for desk.published in odd:
+        with pytest.raises(IdentityUnproven):
+            pytest.fail(str(await meeting.prove()))
+    desk.published = keys
+    desk.metadata = honest | {"jwks_uri": f"{desk.issuer}/slow"}
+    await meeting.prove()
+    monkeypatch.setattr(identity, "_WAIT_SECONDS", 0.2)
+    with pytest.raises(IdentityUnproven):
+        pytest.fail(str(await meeting.prove()))
     gone = msgspec.structs.replace(meeting.provider, issuer="http://127.0.0.1:1")
     with pytest.raises(IdentityUnproven):
         await gone.address(_ticket(), RETURN_TO)
@@ -297,6 +327,7 @@ async def test_a_holder_signs_on_without_a_second_factor(meeting: Meeting) -> No
         brought = meeting.desk.sign_in(sent.headers["location"])
         forged = await browser.get("/me/identity/back", params=brought | {"state": "x"})
         assert (forged.status_code, "set-cookie" in forged.headers) == (403, False)
+        assert all(way in forged.text for way in ('href="/me/identity"', 'name="id_number"'))
         proved = await browser.get("/me/identity/back", params=brought)
         assert proved.status_code == 200
         assert proved.headers["refresh"] == "0; url=/me/certificates"

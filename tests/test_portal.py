@@ -48,6 +48,7 @@ async def test_who_is_proved_and_who_is_not(town: Town) -> None:
         (anna.name, anna.id_number, other_city, either, True),
         (anna.name, anna.id_number, phone, either, True),
         (f" {anna.name} ", f" {full_width} ".lower(), f"{number[:4]} {number[4:]}", either, True),
+        ("\u200b".join(anna.name), anna.id_number, number, either, True),
         (anna.name, anna.id_number, number, by_number, True),
         (anna.name, anna.id_number, phone, by_phone, True),
         (anna.name, anna.id_number, "", alone, True),
@@ -303,6 +304,22 @@ async def test_of_one_certificate_five_links_live_however_many_are_asked_for_at_
         first = (await portal.shares(connection, token, public_id, NOW))[0]
         await portal.unshare(connection, token, public_id, first.share_id, NOW)
     assert await town.share(token, public_id)
+
+
+async def test_a_live_link_is_listed_however_many_ended_after_it(town: Town) -> None:
+    token, public_id = await town.begin(town.anna), town.public_ids[1]
+    assert await town.share(token, public_id)
+    await execute(
+        town.world,
+        "insert into share_link (public_id, seed, token_hash, made_at, expires_at)"
+        " select $1, $2, sha256(place::text::bytea), now(), 'epoch'"
+        " from generate_series(1, 25) as place",
+        public_id,
+        SEED,
+    )
+    async with town.asking() as connection:
+        listed = await portal.shares(connection, token, public_id, NOW)
+    assert [one.ended for one in listed] == [False] + [True] * 19
 
 
 async def _together(work: Callable[[], Awaitable[object]], count: int) -> Sequence[object]:

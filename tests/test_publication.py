@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import os
+import shutil
 from collections.abc import AsyncIterator
 from itertools import chain
 from pathlib import Path
@@ -14,19 +15,21 @@ import msgspec
 import pypdfium2
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from service import cli, wiring, worker
 from service.checking import decision, verification
 from service.checking.decision import Status
 from service.ground import db, migrate
 from service.ground.db import Connection, Role
-from service.ground.errors import KeyUnpublished, Refusal
+from service.ground.errors import KeyRenewed, KeyUnpublished, Refusal
 from service.issuing import public_keys, publication
 from service.registry import journal
 from service.web import app
 from signing import key_set, keys, status, token
 from signing.cose import Purpose
-from signing.errors import KeyMissing, StatementRefused, StatusListRefused
+from signing.errors import KeyExpired, KeyMissing, StatementRefused, StatusListRefused
 from signing.status import Standing
 from tests.world import CITIES, World
 
@@ -164,6 +167,54 @@ async def test_a_list_is_signed_again_before_half_of_its_life_and_not_journalled
     assert await issued.standing(_now() + 23 * HOUR) is Standing.VALID
     assert await issued.standing(_now() + 25 * HOUR) is None
     assert await issued.journalled() == [("status/0", 0)]
+
+
+async def test_a_list_of_a_clock_that_ran_ahead_is_signed_again_once_it_runs_right(
+    issued: Issued,
+) -> None:
+    await issued.sign()
+    async with issued.world.connection() as connection:
+        await connection.execute(
+            "update status_list set issued_at = now() + interval '1 year',"
+            " expires_at = now() + interval '2 years'"
+        )
+    assert await issued.sign() == 1
+    assert await issued.standing() is Standing.VALID
+
+
+async def test_a_key_that_has_expired_meanwhile_signs_no_list(issued: Issued) -> None:
+    key = wiring.status_key(issued.world.settings, _now())
+    expired = msgspec.structs.replace(key, valid_until_at=_now() - HOUR)
+    async with issued.world.connection() as connection:
+        with pytest.raises(KeyExpired):
+            await publication.sign_next(connection, expired, host=HOST, lifetime=DAY, worker="w")
+        assert await _sign(issued.world, connection)
+
+
+async def test_a_key_under_a_new_certificate_is_neither_published_nor_worked_with(
+    issued: Issued, tmp_path: Path
+) -> None:
+    """Its statements would be outside of the window that everybody holds."""
+    settings = issued.world.settings
+    key = keys.load_qr_key(settings.keys_folder, now=_now())
+    longer = msgspec.structs.replace(key, valid_until_at=key.valid_until_at + DAY)
+    async with issued.world.desk("province") as desk, desk.acting():
+        assert await public_keys.publish(desk.connection, desk.actor, {}, [key]) == 0
+        with pytest.raises(KeyRenewed, match=key.kid.hex()):
+            await public_keys.publish(desk.connection, desk.actor, {}, [longer])
+    shutil.copytree(settings.keys_folder, tmp_path / "keys")
+    certificate = x509.load_pem_x509_certificate((tmp_path / "keys/qr/qr.crt").read_bytes())
+    builder = x509.CertificateBuilder(
+        certificate.issuer, certificate.subject, certificate.public_key(), 1,
+        certificate.not_valid_before_utc, certificate.not_valid_after_utc + DAY,
+        list(certificate.extensions),
+    )  # fmt: skip
+    renewed = builder.sign(key.private_key, hashes.SHA256())
+    pem = renewed.public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "keys/qr/qr.crt").write_bytes(pem)
+    changed = msgspec.structs.replace(settings, keys=str(tmp_path / "keys"))
+    with pytest.raises(KeyRenewed):
+        await worker.work(changed, issued.world.address, until_empty=True, say=print)
 
 
 async def test_a_list_that_another_worker_signs_is_left_to_it(issued: Issued) -> None:
@@ -432,7 +483,7 @@ def test_publish_writes_the_same_bytes_and_leaves_what_has_not_changed(
     documents = asyncio.run(_documents(shell.issued.world))
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in files.items()} == documents
-    assert {f"/{name}" for name in documents} == DOCUMENTS.keys()
+    assert [f"/{name}" for name in documents] == [*DOCUMENTS]  # keys before what they sign
     before = {name: path.stat() for name, path in files.items()}
     asyncio.run(shell.issued.world.stand("revoked"))
     asyncio.run(shell.issued.sign())

@@ -4,7 +4,6 @@ import datetime
 import hashlib
 import io
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from asn1crypto import cms, tsp
 from pypdf.generic import DictionaryObject
 
 from signing import errors, examine, keys, seal
-from tests import pdfs
+from tests import pdfs, programs
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +65,7 @@ def _written(value: Any) -> bytes:
 
 
 def test_poppler_says_valid_and_total_document(sealed: bytes, tmp_path: Path) -> None:
-    if not shutil.which("pdfsig"):
-        pytest.skip("needs poppler-utils")
+    programs.require("pdfsig", "poppler-utils")
     path = tmp_path / "sealed.pdf"
     path.write_bytes(sealed)
     run = subprocess.run(
@@ -95,8 +93,7 @@ def _openssl(folder: Path, sealed: bytes, place: Path) -> int:
 
 
 def test_openssl_verifies_the_cades_signature(folder: Path, sealed: bytes, tmp_path: Path) -> None:
-    if not shutil.which("openssl"):
-        pytest.skip("needs openssl")
+    programs.require("openssl", "openssl")
     other = tmp_path / "other"
     pdfs.signer(other)
     assert _openssl(folder, sealed, tmp_path) == 0

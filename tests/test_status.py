@@ -6,6 +6,7 @@ import random
 import zlib
 
 import cbor2
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
@@ -101,6 +102,19 @@ def test_the_newest_list_that_can_tell_tells() -> None:
     late = [read(one, NOW + 24 * HOUR) for one in (new, old)]
     assert status.standing(late, HOST, 5) is Standing.VALID
     assert status.standing(late[1:], HOST, 5) is None
+
+
+def test_what_warns_is_never_outvoted_by_an_older_list_or_one_of_the_same_second() -> None:
+    warning, silent = read(signed()), read(signed({}))
+    for lists in ([warning, silent], [silent, warning]):
+        assert status.standing(lists, HOST, 5) is Standing.REVOKED
+        assert status.standing(lists, HOST, 4) is Standing.VALID
+    unheard = bytearray(status.pack({}))
+    unheard[2] = 0x50
+    newer = msgspec.structs.replace(silent, places=bytes(unheard), issued_at=NOW + SECOND)
+    assert status.standing([silent, newer], HOST, 5) is None
+    expired = msgspec.structs.replace(warning, is_fresh=False, issued_at=NOW + SECOND)
+    assert status.standing([silent, expired], HOST, 5) is None
 
 
 def test_the_bytes_are_those_of_the_draft() -> None:

@@ -150,6 +150,14 @@ class World(msgspec.Struct, frozen=True):
             ):
                 pass
 
+    async def stand(self, standing: str) -> None:
+        """Give every certificate a standing, whatever it had before."""
+        trigger = "table certificate {} trigger certificate_standing_moves"
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute(f"alter {trigger.format('disable')}")
+            await connection.execute("update certificate set standing = $1", standing)
+            await connection.execute(f"alter {trigger.format('enable')}")
+
     async def until_somebody_waits(self) -> None:
         """Return once a transaction of this database waits for another one."""
         async with self.connection() as connection, asyncio.timeout(10):

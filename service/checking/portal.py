@@ -232,7 +232,7 @@ def share_token(lookup: Lookup, seed: bytes) -> str:
 async def shares(
     connection: Connection, token: str, public_id: str, now: datetime.datetime
 ) -> list[Share]:
-    """List the share links of a certificate of one's own."""
+    """List the share links of a certificate of one's own, the live ones first."""
     return await _shares(connection, session=_hash(token), public_id=public_id, now=now)
 
 
@@ -351,7 +351,8 @@ def _tidy(text: str) -> str:
 
 
 def _comparable(name: str) -> bytes:
-    return people.plain_name(name).casefold().encode("utf-8", "replace")
+    unseen = people.ZERO_WIDTH  # comes along with what is pasted
+    return people.plain_name(name.translate(unseen)).casefold().encode("utf-8", "replace")
 
 
 def _seal(lookup: Lookup, public_id: str, until: str) -> str:

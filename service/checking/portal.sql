@@ -22,7 +22,7 @@ from portal_held(:session, :now);
 select portal_share(:session, :now, :public_id, :seed, :token_hash, :until);
 
 -- shares(session, now, public_id) -> [Share]
--- The links to a certificate of one's own, newest first.
+-- The links to a certificate of one's own, the live and then the newest first.
 select share_id, seed, expires_at, ended, look_days, look_counts
 from portal_shares(:session, :now, :public_id);
 

@@ -13,7 +13,7 @@ import sys
 import click
 
 from service import terminal
-from service.cli import founding, recording, results, sealing
+from service.cli import adoption, changes, founding, portal, publishing, recording, results, sealing
 from service.ground import errors
 from service.ground import settings as settings_room
 from signing.errors import SigningError
@@ -49,7 +49,9 @@ def qianfa(context: click.Context) -> None:
 for command in (
     founding.init, founding.account, founding.reload, founding.settings_list, founding.check,
     recording.record_group, results.write_template, results.batch, results.void,
-    sealing.issue, sealing.serve, sealing.verify,
+    *changes.standing_commands, changes.correct, changes.change,
+    adoption.adopt, adoption.adoptions,
+    portal.report, sealing.issue, sealing.serve, sealing.verify, publishing.publish,
 ):  # fmt: skip
     qianfa.add_command(command)
 

@@ -33,11 +33,11 @@ def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable
             settings: Settings = context.obj
             if changes:
                 _confirm(context, given.pop("yes"), given)
-            account = account or settings.actor or _ask("账户 account", "--as")
+            account = account or settings.actor or ask("账户 account", "--as")
             if secret_file:
                 secret = secret_file.read_text("utf-8", "replace").strip()
             else:
-                secret = settings.secret or _ask("口令 secret", "--secret-file", hide_input=True)
+                secret = settings.secret or ask("口令 secret", "--secret-file", hide_input=True)
 
             async def work(address: str) -> None:
                 async with wiring.desk(address, account, secret) as desk:
@@ -64,7 +64,8 @@ def _confirm(context: click.Context, yes: bool, given: dict[str, Any]) -> None:
     click.confirm("确定 proceed?", abort=True, err=True)
 
 
-def _ask(words: str, option: str, *, hide_input: bool = False) -> str:
+def ask(words: str, option: str, *, hide_input: bool = False) -> str:
+    """Ask whoever is there for what an option would have said."""
     if not sys.stdin.isatty():
         raise click.UsageError(f"须给出 {option} / {option} is needed")
     return str(click.prompt(words, hide_input=hide_input, err=True))

@@ -36,6 +36,7 @@ def init(settings: Settings, account: str, secret_file: Path | None) -> None:
             if wiring.make_development_keys(settings, acting.now()):
                 terminal.say(f"开发密钥（样本）development keys: {settings.keys_folder}")
             signers, qr_key = wiring.sealing_keys(settings, acting.now())
+            status_key = wiring.status_key(settings, acting.now())
             secret = secrets.token_urlsafe(18)
             async with db.acting(connection, Role.CONSOLE, accounts.PROVINCE):
                 try:
@@ -45,7 +46,7 @@ def init(settings: Settings, account: str, secret_file: Path | None) -> None:
                     return
                 rows_read = await catalogue.load(connection, actor)
                 await numbering.load(connection)
-                await public_keys.publish(connection, actor, signers, [qr_key])
+                await public_keys.publish(connection, actor, signers, [qr_key, status_key])
                 if secret_file:
                     _draft_secret(secret_file, secret)
         if secret_file:
@@ -111,10 +112,11 @@ async def account_disable(_: Settings, desk: Desk, name: str) -> None:
 async def reload(settings: Settings, desk: Desk) -> None:
     """重新载入目录并登记公钥；已有的不变 / Load reference data and publish keys again."""
     signers, qr_key = wiring.sealing_keys(settings, acting.now())
+    cose_keys = [qr_key, wiring.status_key(settings, acting.now())]
     async with desk.acting():
         rows_read = await catalogue.load(desk.connection, desk.actor)
         await numbering.load(desk.connection)
-        new_keys = await public_keys.publish(desk.connection, desk.actor, signers, [qr_key])
+        new_keys = await public_keys.publish(desk.connection, desk.actor, signers, cose_keys)
     terminal.say(f"目录 reference rows: {rows_read}；新公钥 new keys: {new_keys}")
 
 

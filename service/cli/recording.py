@@ -73,7 +73,7 @@ def _option(field: str, hint: Any) -> Any:
     settings: dict[str, Any] = {
         "required": True,
         "help": described,
-        "callback": lambda _context, _option, given: _field(hint, given),
+        "callback": lambda _context, _option, given: field_value(hint, given),
     }
     if plain is bytes:
         settings["type"] = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -87,7 +87,11 @@ def _option(field: str, hint: Any) -> Any:
     return click.option(f"--{flag.replace('_', '-')}", field, **settings)
 
 
-def _field(hint: Any, given: Any) -> Any:
+def field_value(hint: Any, given: Any) -> Any:
+    """Judge what was given for an option by the type of the field that it fills.
+
+    Raises: click.BadParameter.
+    """
     try:
         if isinstance(given, Path):
             with given.open("rb") as file:

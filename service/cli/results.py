@@ -16,6 +16,7 @@ from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import batches, certificates
+from service.issuing.adoption import sheet as adoption_sheet
 from service.issuing.batches import gates, rows, template, workbook
 from service.registry import accounts, catalogue
 from service.wiring import Desk
@@ -30,16 +31,20 @@ _batch_argument = click.argument(
 @click.command("template")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--city-code", default=accounts.PROVINCE, help="列出该市（州）的项目 / projects of")
+@click.option("--adoption", "before", is_flag=True, help="既有证书收录表 / for issued before")
 @click.pass_obj
-def write_template(settings: Settings, path: Path, city_code: str) -> None:
-    """写出成绩表模板 / Write the results workbook to fill in."""
+def write_template(settings: Settings, path: Path, city_code: str, before: bool) -> None:
+    """写出成绩表或收录表模板 / Write the workbook to fill in."""
 
     async def work(address: str) -> None:
         async with wiring.connection(address) as connection:
             names = await catalogue.projects(connection, city_code, acting.today())
         workbook_bytes = io.BytesIO()
-        guide = settings_room.templates_folder() / "sheets" / "guide.toml"
-        template.write(workbook_bytes, names, guide)
+        guides = settings_room.templates_folder() / "sheets"
+        if before:
+            template.write(workbook_bytes, names, guides / "adoption.toml", adoption_sheet.LAYOUT)
+        else:
+            template.write(workbook_bytes, names, guides / "guide.toml")
         acting.write(path, workbook_bytes.getvalue())
         terminal.say(f"{path}（{len(names)} 个项目 projects）")
 

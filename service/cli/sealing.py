@@ -3,29 +3,31 @@
 import asyncio
 import os
 import socket
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
-import uvicorn
 
 from service import terminal, wiring, worker
 from service.checking import verification
 from service.checking.decision import Status
-from service.cli import acting
-from service.ground import db, errors
+from service.cli import acting, publishing
+from service.ground import db, errors, observability
 from service.ground.db import Role
 from service.ground.jail import Jail
 from service.ground.settings import Settings
 from service.issuing import issuance
-from service.web import app
+from service.web import app, guards
 
 _NUMBER_LENGTH_MAX = 20
+_EXIT_CODES = {Status.VALID: 0, Status.INDETERMINATE: 2}
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _require_workable(settings: Settings) -> None:
     """Let what would keep every worker from starting be said once, before any of them."""
     wiring.press(settings, acting.now())
+    wiring.status_key(settings, acting.now())
 
 
 @click.command("issue")
@@ -71,15 +73,20 @@ def serve(settings: Settings) -> None:
             worker.processes(settings, address, until_empty=False),
             wiring.site(settings, address) as site,
         ):
-            application = app.application(site)
-            config = uvicorn.Config(
-                application, access_log=False, log_level="warning", server_header=False
-            )
-            terminal.say(f"http://127.0.0.1:{settings.port}/v/ID  (Ctrl-C)")
-            await uvicorn.Server(config).serve([listening])
+            server = guards.server(app.application(site), proxies=settings.proxies)
+            terminal.say(f"http://127.0.0.1:{settings.port}/  (Ctrl-C)")
+            await server.serve([listening])
 
-    with _listening(settings.port) as listening:
+    observability.configure()
+    with _listening(settings.port) as listening, _metrics(settings.metrics_port):
         acting.run(settings, work)
+
+
+def _metrics(port: int) -> AbstractContextManager[object]:
+    try:
+        return observability.serving_metrics(port)
+    except OSError as error:
+        raise errors.SettingRefused(name="QIANFA_METRICS_PORT", reason=error.strerror) from error
 
 
 def _listening(port: int) -> socket.socket:
@@ -92,10 +99,37 @@ def _listening(port: int) -> socket.socket:
 @click.command("verify")
 @click.argument("what")
 @click.option("--name", help="持证人姓名，与编号同时给出 / holder's full name, with a number")
+@click.option(
+    "--offline", is_flag=True, help="不用数据库和网络，只核二维码 / QR code alone, no network"
+)
+@click.option("--keys", type=_FILE, help="公钥文件 jwks.json / published keys, for --offline")
+@click.option(
+    "--status",
+    "lists",
+    type=_FILE,
+    multiple=True,
+    help="状态表，可多个 / status lists, for --offline",
+)
 @click.pass_context
-def verify(context: click.Context, what: str, name: str | None) -> None:
+def verify(
+    context: click.Context,
+    what: str,
+    *,
+    name: str | None,
+    offline: bool,
+    keys: Path | None,
+    lists: tuple[Path, ...],
+) -> None:
     """查验证书：PDF、编号加姓名、二维码内容 / Verify a PDF, a number with name, a QR text."""
     content = _content(what) if name is None else None
+    if offline != bool(keys) or (lists and not offline) or (offline and name is not None):
+        raise click.UsageError(
+            "--offline 须与 --keys 同用，不用 --name / --offline goes with --keys"
+        )
+    if keys is not None:
+        answer = publishing.verify_offline(what, content, keys, lists)
+        terminal.verdict(answer)
+        context.exit(_EXIT_CODES.get(answer.status, 1))
     numeric = what.isascii() and what.isdecimal() and len(what) <= _NUMBER_LENGTH_MAX
     if name is None and content is None and numeric:
         raise click.UsageError("编号须与 --name 同时给出 / a number needs --name")
@@ -112,8 +146,7 @@ def verify(context: click.Context, what: str, name: str | None) -> None:
             else:
                 answer = await verification.by_text(connection, what, acting.now())
         terminal.verdict(answer)
-        codes = {Status.VALID: 0, Status.INDETERMINATE: 2}
-        context.exit(codes.get(answer.status, 1))
+        context.exit(_EXIT_CODES.get(answer.status, 1))
 
     acting.run(context.obj, work)
 

@@ -231,8 +231,8 @@ class NumberTaken(Refusal):
 
 
 class PersonCertified(Refusal):
-    """有人刚取得同一项目的证书；请重新查看各关口。
-    Somebody has just been certified for the same project; look at the gates again.
+    """有人刚取得同一项目的证书，本次未生效；请重新核对。
+    Somebody has just been certified for the same project, nothing was done; look again.
     """
 
 
@@ -308,6 +308,72 @@ class VoidNeedsTwoPersons(Refusal):
     """
 
 
+class NumberUnknown(Refusal):
+    """没有编号为 {number} 的证书，或属于其他市（州）。
+    There is no certificate {number}, or it is another city's.
+    """
+
+
+class ChangeImpossible(Refusal):
+    """证书 {number} 现为 {standing}，不能办理 {kind}；未签发的不能变更，暂扣的须先恢复才能更正。
+    Certificate {number} is {standing}: no {kind}; it must be issued, and lifted to be corrected.
+    """
+
+
+class ChangeOpen(Refusal):
+    """此证书已有一项变更待确认；请先确认或退回。
+    Another change of this certificate waits; confirm or decline it first.
+    """
+
+
+class ChangeUnknown(Refusal):
+    """没有变更 {change_id}，或属于其他市（州）。
+    There is no change {change_id}, or it is another city's.
+    """
+
+
+class ChangeDecided(Refusal):
+    """变更 {change_id} 已办结（{state}）。
+    Change {change_id} is decided already ({state}).
+    """
+
+
+class GroundsAbsent(Refusal):
+    """须写明原因；提出变更还须有文号。
+    A reason is needed, and a document number to ask for a change.
+    """
+
+
+class CorrectionOfAdopted(Refusal):
+    """证书 {number} 不是本系统签章的，没有可以更正的版本；请由原签发渠道更正。
+    Certificate {number} was not sealed here; have it corrected where it was issued.
+    """
+
+
+class CorrectionEmpty(Refusal):
+    """没有要更正的内容：证书上已是如此。
+    There is nothing to correct: the certificate says so already.
+    """
+
+
+class CorrectionRefused(Refusal):
+    """证书 {number} 的更正有 {count} 处不符，未受理。
+    The correction of {number} is wrong in {count} places and was not taken.
+    """
+
+
+class AdoptedAlready(Refusal):
+    """同一文件已于 {at} 收录。
+    The same file was taken in at {at}.
+    """
+
+
+class AdoptionNeedsTwoPersons(Refusal):
+    """第 {adoption_id} 号收录申请须由另一人以同一文件确认。
+    Another person must confirm adoption {adoption_id} with the same files.
+    """
+
+
 class FaceChanged(Refusal):
     """证书内容一经编号不可更改。
     What stands on a certificate does not change once it is numbered.
@@ -361,8 +427,14 @@ class WorkerFailed(Refusal):
 
 
 class KeyUnpublished(Refusal):
-    """公钥尚未登记，不能签发；请运行 qianfa keys publish。
-    The public keys are not published, nothing can be issued; run qianfa keys publish.
+    """公钥尚未登记，不能签发；请运行 qianfa reload。
+    The public keys are not published, nothing can be issued; run qianfa reload.
+    """
+
+
+class KeyRenewed(Refusal):
+    """公钥 {kid} 已按另一证书登记，其有效期或用途不同；换证书须同时换密钥。
+    The key {kid} is published with another window or use; a new certificate needs a new key.
     """
 
 
@@ -396,6 +468,22 @@ class JailFault(Refusal):
     """
 
 
+class JailBusy(Refusal):
+    """等待读取的文件过多，请 {seconds} 秒后再试。
+    Too many files wait to be read; try again in {seconds} seconds.
+    """
+
+    retry = True
+
+
+class JailUnavailable(Refusal):
+    """暂时无法读取文件，请稍后再试。
+    No file can be read just now; try again later.
+    """
+
+    retry = True
+
+
 class ObjectMissing(Refusal):
     """存储中没有文件 {sha256}。
     The store holds no file {sha256}.
@@ -408,9 +496,57 @@ class ObjectDamaged(Refusal):
     """
 
 
+class ForeignRequest(Refusal):
+    """此请求来自别的网站，未予处理。
+    The request came from a page of another site and was refused.
+    """
+
+
+class QuestionMalformed(Refusal):
+    """请求的内容不符合要求（{reason}）；请按 /api/v1/openapi.json 更正。
+    The request is not as it must be ({reason}); see /api/v1/openapi.json.
+    """
+
+
 class TooManyRequests(Refusal):
     """查询过于频繁，请 {seconds} 秒后再试。
     Too many questions; ask again in {seconds} seconds.
     """
 
     retry = True
+
+
+class LinkForged(Refusal):
+    """下载链接不完整或被改动；请回到“我的证书”重新下载。
+    The download link is cut off or changed; download again from "My certificates".
+    """
+
+
+class LinkExpired(Refusal):
+    """下载链接已过期；请回到“我的证书”重新下载。
+    The download link has expired; download again from "My certificates".
+    """
+
+
+class ShareLinksMany(Refusal):
+    """这张证书已有 5 个有效的分享链接；请先收回一个。
+    There are five live share links of this certificate; take one back first.
+    """
+
+
+class ReportsMany(Refusal):
+    """这张证书已有 3 条待受理的更正请求；请等候发证机关处理。
+    Three reports of this certificate are waiting already; please wait for the authority.
+    """
+
+
+class ReportUnknown(Refusal):
+    """没有待受理的更正请求 {report_id}，或属于其他市（州）。
+    There is no open report {report_id}, or it is another city's.
+    """
+
+
+class IdentityUnproven(Refusal):
+    """统一身份认证没有完成；请重新登录，或改用姓名和证件号码查询。
+    The identity provider did not prove who you are; sign in again, or use name and document.
+    """

@@ -6,7 +6,7 @@ A value that cannot be meant stops the start with one sentence that names the se
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
@@ -45,15 +45,52 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _told(
             "二维码中的查验域名 / host in QR codes", pattern=r"^[a-z0-9.-]{1,60}(:[0-9]{1,5})?\Z"
         ),
-    ] = "localhost:8443"
+    ] = "localhost:8080"
     port: Annotated[
         int, _told("serve 在本机监听的端口 / loopback port of `qianfa serve`", ge=1, le=65535)
     ] = 8080
+    proxies: Annotated[
+        str,
+        _told(
+            "可信反向代理的地址，逗号分隔；空为没有 / addresses of trusted proxies, by commas",
+            pattern=r"^([0-9a-f.:/]+(,[0-9a-f.:/]+)*)?\Z",
+        ),
+    ] = ""
+    limits: Annotated[
+        Literal["memory", "postgres"],
+        _told("限次的存处；多进程须用 postgres / where limits count; postgres: many processes"),
+    ] = "memory"
+    metrics_port: Annotated[
+        int, _told("指标的本机端口；0 为不开 / loopback port of metrics; 0: none", ge=0, le=65535)
+    ] = 0
+    examiners: Annotated[
+        int, _told("同时检验上传文件的进程数 / uploads examined at a time", ge=1, le=64)
+    ] = 2
     actor: Annotated[str, _told("默认账户 / account when --as is not given")] = ""
     secret: Annotated[str, _told("该账户的口令 / its secret, without --secret-file")] = ""
     edition: Annotated[
         str, _told("新证书的版式 / edition of new certificates", pattern=r"^[0-9a-z-]{1,20}\Z")
     ] = "2026"
+    second_factor: Annotated[
+        Literal["either", "number", "phone", "none"],
+        _told("查询本人证书的第二要素 / second factor of finding one's certificates"),
+    ] = "either"
+    oidc_issuer: Annotated[
+        str,
+        _told(
+            "统一身份认证（OIDC）地址；空为不用 / issuer of single sign-on; empty: none",
+            pattern=r"^(https://\S+|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?(/\S*)?)?\Z",
+        ),
+    ] = ""
+    oidc_client_id: Annotated[str, _told("在认证方登记的应用标识 / our client id there")] = ""
+    oidc_secret_file: Annotated[
+        str, _told("存有应用密钥的文件；空为公开客户端 / file with its secret; empty: none")
+    ] = ""
+    oidc_scope: Annotated[str, _told("向认证方请求的范围 / scope asked for")] = "openid profile"
+    oidc_name_claim: Annotated[str, _told("姓名的声明名 / claim with the full name")] = "name"
+    oidc_id_claim: Annotated[str, _told("证件号码的声明名 / claim with the document number")] = (
+        "id_number"
+    )
     licence_type: Annotated[
         str,
         _told("电子证照类型代码（假定值） / e-licence type, assumed", pattern=r"^[0-9A-Z]{21}\Z"),
@@ -70,6 +107,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     takeover_seconds: Annotated[
         float, _told("签章进程失联多久后接管 / a dead worker's claims stand for", gt=0, le=86400)
     ] = 60.0
+    status_hours: Annotated[
+        int, _told("签名状态表的有效小时数 / hours a signed status list is good for", ge=1, le=168)
+    ] = 24
     processes: Annotated[
         int, _told("签章进程数；0 为每核一个 / worker processes; 0: one a core", ge=0, le=256)
     ] = 0

@@ -96,7 +96,7 @@ class Press:
         self._editions: dict[str, Edition] = {}
         self._signers = signers
         self._sealers = {city_code: Sealer(signer) for city_code, signer in signers.items()}
-        self._qr_key = qr_key
+        self.qr_key = qr_key
         self._vault = vault
         self._status_key = status_key
         self._host = host
@@ -111,7 +111,7 @@ class Press:
         signer = self._signers.get(claimed.city_code)
         if signer is None:
             raise SignerAbsent(city_code=claimed.city_code)
-        keys = bytes.fromhex(signer.fingerprint), self._qr_key.kid
+        keys = bytes.fromhex(signer.fingerprint), self.qr_key.kid
         known = {field: getattr(claimed, field) for field in Promised.__struct_fields__}
         if claimed.status_index is not None:
             if (claimed.seal_fingerprint, claimed.statement_kid) != keys:
@@ -119,7 +119,7 @@ class Press:
             return Promised(**known)
         if not all(
             key.valid_from_at <= claimed.sealed_at <= key.valid_until_at
-            for key in (signer, self._qr_key)
+            for key in (signer, self.qr_key)
         ):
             raise SignerAbsent(city_code=claimed.city_code)
         known |= {
@@ -173,7 +173,7 @@ class Press:
             status_index=promised.status_index,
             record_digest=record.digest()[:16],
         )
-        cose = token.sign(statement, self._qr_key.private_key, self._qr_key.kid)
+        cose = token.sign(statement, self.qr_key.private_key, self.qr_key.kid)
         return token.to_text(statement.issuer, record.public_id, cose)
 
 

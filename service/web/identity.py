@@ -8,6 +8,7 @@ ticket and in time.
 Source: OpenID Connect Core 1.0, 3.1.3.7; RFC 7636; RFC 9700.
 """
 
+import asyncio
 import base64
 import datetime
 import functools
@@ -23,7 +24,6 @@ from urllib.parse import quote_plus, urlencode
 import httpx
 import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from service.ground.errors import IdentityUnproven
@@ -37,6 +37,7 @@ TICKET_SECONDS = 600
 _ALGORITHMS = ["RS256", "PS256", "ES256"]
 _LEEWAY_SECONDS = 60
 _WAIT_SECONDS = 10
+_ANSWER_BYTES_MAX = 1 << 20
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -106,7 +107,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         async with _asking() as client:
             endpoints = await self._endpoints(client)
             tokens = await self._exchange(client, endpoints, ticket, return_to, code)
-            published: Any = await _fetch(client, endpoints.jwks_uri, dict)
+            published: Any = await _fetch(client, "GET", endpoints.jwks_uri, dict)
             keys = KeySet.import_key_set(published)
             claims = self._claims(tokens.id_token, keys, self._derived("nonce", ticket), now)
             return msgspec.convert(
@@ -116,7 +117,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _endpoints(self, client: httpx.AsyncClient) -> _Endpoints:
         address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-        endpoints = await _fetch(client, address, _Endpoints)
+        endpoints = await _fetch(client, "GET", address, _Endpoints)
         if endpoints.issuer != self.issuer:
             raise IdentityUnproven
         return endpoints
@@ -138,8 +139,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         }
         secret = (quote_plus(self.client_id), quote_plus(self.client_secret))
         auth = httpx.BasicAuth(*secret) if self.client_secret else httpx.USE_CLIENT_DEFAULT
-        response = await client.post(endpoints.token_endpoint, data=form, auth=auth)
-        return msgspec.json.decode(response.raise_for_status().content, type=_Tokens)
+        return await _fetch(client, "POST", endpoints.token_endpoint, _Tokens, data=form, auth=auth)
 
     def _claims(
         self, id_token: str, keys: KeySet, nonce: str, now: datetime.datetime
@@ -165,9 +165,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 async def _asking() -> AsyncIterator[httpx.AsyncClient]:
     """Talk to the provider; whatever goes wrong proves nothing, and the log names its kind."""
     try:
-        async with httpx.AsyncClient(timeout=_WAIT_SECONDS, verify=_trusted()) as client:
+        async with asyncio.timeout(_WAIT_SECONDS), httpx.AsyncClient(verify=_trusted()) as client:
             yield client
-    except (httpx.HTTPError, httpx.InvalidURL, JoseError, ValueError) as error:
+    except Exception as error:  # a provider can answer wrongly in every way
         _log.warning("identity:provider:unproven %s", type(error).__name__)
         raise IdentityUnproven from error
 
@@ -178,9 +178,17 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-async def _fetch(client: httpx.AsyncClient, address: str, kind: type[Answer]) -> Answer:
-    response = await client.get(address)
-    return msgspec.json.decode(response.raise_for_status().content, type=kind)
+async def _fetch(
+    client: httpx.AsyncClient, method: str, address: str, kind: type[Answer], **sent: Any
+) -> Answer:
+    """Ask, and read an answer of a sensible size."""
+    content = b""
+    async with client.stream(method, address, **sent) as response:
+        async for part in response.raise_for_status().aiter_bytes():
+            content += part
+            if len(content) > _ANSWER_BYTES_MAX:
+                raise IdentityUnproven
+    return msgspec.json.decode(content, type=kind)
 
 
 def _text(words: bytes) -> str:

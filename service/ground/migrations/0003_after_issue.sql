@@ -174,7 +174,8 @@ begin
         return new;
     end if;
     select change_target(new.kind, origin, standing) into target from certificate
-    where (number, version, city_code, state) = (new.number, new.version, new.city_code, 'issued');
+    where (number, version, city_code, state) = (new.number, new.version, new.city_code, 'issued')
+    for share;  -- one that is asked while another is confirmed waits, and begins where that ended
     if target is null then
         raise exception 'the certificate does not stand where this change begins'
             using errcode = 'integrity_constraint_violation', constraint = 'change_applies';

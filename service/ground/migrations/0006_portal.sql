@@ -173,7 +173,7 @@ begin atomic
             order by looked_on desc limit 90)
     from share_link link
     where link.public_id = wanted_id and portal_owns(portal_shares.token_hash, at, wanted_id)
-    order by link.share_id desc limit 20;
+    order by link.revoked_at is null and link.expires_at > at desc, link.share_id desc limit 20;
 end;
 
 create function portal_unshare(token_hash bytea, at timestamptz, wanted_id text, wanted_share bigint)

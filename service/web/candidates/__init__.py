@@ -7,6 +7,7 @@ and the same answer, in the same time. Works without script.
 """
 
 import secrets
+import unicodedata
 from typing import Any, Final
 
 from litestar import MediaType, Response, get, post
@@ -18,6 +19,7 @@ from litestar.response import Redirect
 from service.checking import portal, verification
 from service.checking.decision import Door, Status
 from service.checking.portal import Claim, Field, SecondFactor
+from service.ground.errors import IdentityUnproven
 from service.issuing.batches import LEGAL_ZONE
 from service.registry import people
 from service.web import identity, limits, problems, site
@@ -33,10 +35,19 @@ _BACK: Final = "/me/identity/back"
 # Finding one's certificates.
 
 
+def _try_again(request: Asking, _: IdentityUnproven) -> Response[Any]:
+    """Show both ways again to whom the provider did not prove."""
+    return _entrance(request, request.app.state.site, 403, said="unproven-there")
+
+
+_UNPROVEN: Final[Any] = {IdentityUnproven: _try_again}
+
+
 @get("/me", media_type=MediaType.HTML)
 async def entrance(request: Asking, state: State) -> Response[str]:
     """Show the form by which holders prove who they are."""
-    said = "over" if "over" in request.query_params else ""
+    known = sessions.cookie_name(request, "me") in request.cookies
+    said = "over" if "over" in request.query_params else "known" if known else ""
     return _entrance(request, state.site, said=said)
 
 
@@ -44,13 +55,13 @@ async def entrance(request: Asking, state: State) -> Response[str]:
 async def find(request: Asking, state: State) -> Response[Any]:
     """Begin a session for whoever names a person, a document and the second factor."""
     asked: Site = state.site
-    await asked.limits.take(Rule.FIND, limits.address_of(request))
     async with site.floor(FIND_SECONDS_MIN):
         form = await site.form(request)
         claim = Claim(*(sessions.text(form, field) for field in Claim.__struct_fields__))
         slips = _claim_slips(claim, asked.second_factor)
         if slips:
             return _entrance(request, asked, 400, slips=slips, name=claim.name)
+        await asked.limits.take(Rule.FIND, limits.address_of(request))
         document = people.tidy(claim.id_number).encode("utf-8", "replace")
         await asked.limits.take(Rule.FIND_PERSON, asked.lookup.keyed("limit", document).hex())
         token = await sessions.prove(request, asked, claim, asked.second_factor)
@@ -60,7 +71,7 @@ async def find(request: Asking, state: State) -> Response[Any]:
         return replies.lead(request, "/me/certificates", cookies=[cookie])
 
 
-@get("/me/identity")
+@get("/me/identity", exception_handlers=_UNPROVEN)
 async def sign_on(request: Asking, state: State) -> Redirect:
     """Send a holder to the identity provider, if there is one."""
     asked: Site = state.site
@@ -74,7 +85,7 @@ async def sign_on(request: Asking, state: State) -> Redirect:
     return Redirect(address, status_code=303, headers=problems.HEADERS, cookies=[cookie])
 
 
-@get(_BACK, media_type=MediaType.HTML)
+@get(_BACK, media_type=MediaType.HTML, exception_handlers=_UNPROVEN)
 async def signed_on(request: Asking, state: State) -> Response[Any]:
     """Begin a session for whom the provider names; the second factor is the provider's.
 
@@ -190,7 +201,7 @@ async def report(request: Asking, public_id: FromPath[str], state: State) -> Res
     """Take down what is wrong on a certificate, for the city that issued it."""
     asked: Site = state.site
     token, form = await sessions.own_form(request)
-    proposal = " ".join(sessions.text(form, "proposal").split())
+    proposal = " ".join(sessions.text(form, "proposal").translate(people.ZERO_WIDTH).split())
     field = sessions.text(form, "field")
     slips = _report_slips(field, proposal)
     if slips:
@@ -204,6 +215,12 @@ async def report(request: Asking, public_id: FromPath[str], state: State) -> Res
             connection, token, public_id, field=Field(field), proposal=proposal, now=site.now()
         )
     return _changed(request, public_id, made, "reports")
+
+
+@get([f"/me/certificates/{{public_id:str}}/{change}" for change in ("share", "unshare", "report")])
+async def changed_again(request: Asking, public_id: FromPath[str]) -> Redirect:
+    """Lead whoever reloads an answer, or asks for it in the other language, back to its page."""
+    return replies.lead(request, f"/me/certificates/{public_id}")
 
 
 @get("/me/files/{public_id:str}/{ticket:str}")
@@ -340,7 +357,7 @@ def _report_slips(field: str, proposal: str) -> dict[str, str]:
     """Name what of a report must be mended, and why."""
     if field not in set(Field):
         return {"field": "missing"}
-    if not proposal or not proposal.isprintable():
+    if not proposal or {"Cc", "Cf", "Cs"} & set(map(unicodedata.category, proposal)):
         return {"proposal": "missing"}
     if len(proposal) > portal.PROPOSAL_LENGTH_MAX:
         return {"proposal": "long"}
@@ -351,5 +368,5 @@ def _report_slips(field: str, proposal: str) -> dict[str, str]:
 
 HANDLERS = (
     entrance, find, sign_on, signed_on, end, certificates, certificate, share, unshare, report,
-    download, shared, shared_file,
+    changed_again, download, shared, shared_file,
 )  # fmt: skip

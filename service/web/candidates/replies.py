@@ -78,4 +78,4 @@ def path_of(request: Asking, path: str) -> str:
 
 def absolute(request: Asking, path: str) -> str:
     """Return the whole address of a path, as the browser knows this site."""
-    return f"{request.url.scheme}://{request.url.netloc}{path}"
+    return f"{request.scope['scheme']}://{request.headers.get('host', '')}{path}"

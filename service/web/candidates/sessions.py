@@ -95,14 +95,14 @@ def cookie(
         value=value,
         max_age=seconds,
         httponly=True,
-        secure=request.url.scheme == "https",
+        secure=request.scope["scheme"] == "https",
         samesite=same_site,
     )
 
 
 def cookie_name(request: Asking, name: str) -> str:
     """Behind TLS no other host and no plain page can set a cookie of this name."""
-    return f"__Host-{name}" if request.url.scheme == "https" else name
+    return f"__Host-{name}" if request.scope["scheme"] == "https" else name
 
 
 def text(form: Mapping[str, Any], field: str) -> str:
