@@ -355,6 +355,9 @@ async def test_the_description_names_every_operation_status_and_problem(asked: A
     ok = described["paths"][NUMBER]["post"]["responses"]["200"]["content"]["application/json"]
     shown = {example["value"]["status"] for example in ok["examples"].values()}
     assert shown == {status.value for status in Status}
+    for example in ok["examples"].values():
+        failed = [step for step in example["value"]["steps"] if step["outcome"] == "fail"]
+        assert bool(failed) == (example["value"]["status"] not in ("valid", "indeterminate"))
     files = described["paths"][FILE]["post"]["requestBody"]["content"]
     assert set(files) == {"application/pdf", "image/png", "image/jpeg"}
     assert "http" not in json.dumps(described).replace("http_", "")

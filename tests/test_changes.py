@@ -35,13 +35,14 @@ from service.ground.errors import (
     TryAgain,
 )
 from service.ground.objects import Objects
-from service.issuing import certificates, changes
+from service.issuing import certificates, changes, publication
 from service.issuing.batches.rows import Row
 from service.issuing.changes import Correction, Decided, Grounds, Kind, Waiting
 from service.registry import journal
 from service.wiring import Desk
-from signing import examine, metadata
-from tests import pdfs
+from signing import examine, key_set, metadata, status
+from signing.cose import Purpose
+from tests import pdfs, served
 from tests.test_issuance import bench, halted
 from tests.test_verification import Issued
 from tests.world import CHENGDU, MIANYANG, World, batch_facts, rows
@@ -281,11 +282,9 @@ async def test_raw_sql_of_a_city_cannot_write_a_certificate_that_is_issued_alrea
         "pdf_sha256": "sha256('x')", "range_sha256": "sha256('x')",
     }  # fmt: skip
     async with world.connection() as owner:
-        row = await owner.fetchrow("select * from certificate")
-        assert row is not None
-        columns = ", ".join(row.keys())
-        values = ", ".join(forged.get(column, column) for column in row.keys())  # noqa: SIM118
-        forge = f"insert into certificate ({columns}) select {values} from certificate"  # noqa: S608
+        columns = [*dict((await owner.fetch("select * from certificate"))[0])]
+        values = [forged.get(column, column) for column in columns]
+        forge = f"insert into certificate select {', '.join(values)} from certificate"  # noqa: S608 - ours
         with pytest.raises(NotYourCity):
             await _raw(world, forge)
 
@@ -343,7 +342,9 @@ async def test_a_change_waits_alone_and_is_decided_once(world: World) -> None:
                 await owner.execute(statement)
 
 
-@pytest.mark.parametrize("absent", [{"reason": " \n"}, {"document_number": ""}])
+@pytest.mark.parametrize(
+    "absent", [{"reason": " \n"}, {"document_number": ""}, {"reason": "　"}, {"reason": "\u200b"}]
+)
 async def test_a_change_needs_a_reason_and_a_document(
     world: World, absent: Mapping[str, str]
 ) -> None:
@@ -353,6 +354,10 @@ async def test_a_change_needs_a_reason_and_a_document(
         async with world.desk(OPERATOR) as desk, desk.acting():
             await changes.ask(desk.connection, desk.actor, Kind.REVOKE, given)
     assert not await waiting(world)
+    change_id = await ask(world, number, Kind.REVOKE)
+    with pytest.raises(GroundsAbsent):
+        async with world.desk(OPERATOR) as desk, desk.acting():
+            await changes.decline(desk.connection, desk.actor, change_id, "　")
 
 
 async def test_only_what_is_issued_and_ours_is_changed(world: World) -> None:
@@ -413,6 +418,29 @@ async def test_a_correction_seals_a_new_version_and_links_it_both_ways(world: Wo
     assert f"<ZZTDBS>{before['identifier']}</ZZTDBS>" in attached
     assert f"<ZZBS>{after['identifier']}</ZZBS>" in attached
     assert "ZZTDBS" not in _attached(old.pdf)
+
+
+async def test_what_becomes_of_the_newest_version_becomes_of_all(world: World) -> None:
+    (number,) = await issued(world, *rows(1))
+    old = await held(world, number)
+    await done(world, number, Kind.CORRECT)
+    await world.issue()
+    for kind, standing in ((Kind.SUSPEND, Status.SUSPENDED), (Kind.LIFT, Status.REPLACED),
+                           (Kind.REVOKE, Status.REVOKED)):  # fmt: skip
+        await done(world, number, kind)
+        assert await statuses(old) == {standing}
+        await served.sign_lists(world)
+        now = datetime.datetime.now(datetime.UTC)
+        async with world.connection() as connection:
+            index = await connection.fetchval("select min(status_index) from certificate"
+                                              " where version = 1")  # fmt: skip
+            signed = await publication.status_list(connection, index >> 20)
+            published = key_set.read(await publication.jwks(connection))
+        assert signed is not None
+        listed = status.verify(signed, published[Purpose.STATUS], now)
+        found = listed.of(world.settings.host, index)
+        assert found is not None
+        assert found.name.lower() == standing.value
 
 
 def _attached(pdf: bytes) -> str:

@@ -112,3 +112,9 @@ def test_a_store_below_a_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file where a folder should be", "utf-8")
     with pytest.raises(StoreUnavailable):
         Objects.open(tmp_path / "file" / "objects")
+
+
+def test_a_store_that_does_not_answer_is_unavailable_and_not_a_fault() -> None:
+    nowhere = Objects.open("s3://bucket?endpoint=http://127.0.0.1:1")
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(nowhere.get("0" * 64))

@@ -49,6 +49,8 @@ async def test_who_is_proved_and_who_is_not(town: Town) -> None:
         (anna.name, anna.id_number, phone, either, True),
         (f" {anna.name} ", f" {full_width} ".lower(), f"{number[:4]} {number[4:]}", either, True),
         ("\u200b".join(anna.name), anna.id_number, number, either, True),
+        *((one.join(anna.name), anna.id_number, number, either, True) for one in "•．。"),
+        (f"{anna.name}-", anna.id_number, number, either, False),
         (anna.name, anna.id_number, number, by_number, True),
         (anna.name, anna.id_number, phone, by_phone, True),
         (anna.name, anna.id_number, "", alone, True),

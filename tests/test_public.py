@@ -27,7 +27,7 @@ from service import wiring
 from service.checking import decision
 from service.checking.decision import Door, Origin, Presented, Status
 from service.ground.settings import templates_folder
-from service.web import app, public
+from service.web import app, problems, public
 from service.web.pages import Language, Pages
 from service.web.site import Site
 from tests.test_verification import ENTRY, STATEMENT
@@ -106,7 +106,7 @@ async def test_an_unknown_id_has_a_verdict_and_a_malformed_one_has_none(site: Vi
         problem = await site.client.get(api_door.format(public_id))
         assert problem.status_code == 400
         assert problem.headers["content-type"] == "application/problem+json"
-        assert problem.json() == {"type": "about:blank", "title": "Bad Request", "status": 400}
+        assert problem.json() == msgspec.to_builtins(problems.UNREADABLE)
 
 
 async def _number_of(site: Visited) -> str:

@@ -6,6 +6,7 @@ import datetime
 import os
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from service import cli, wiring, worker
 from service.checking import decision, verification
 from service.checking.decision import Status
+from service.cli import acting
 from service.ground import db, migrate
 from service.ground.db import Connection, Role
 from service.ground.errors import KeyRenewed, KeyUnpublished, Refusal
@@ -490,6 +492,17 @@ def test_publish_writes_the_same_bytes_and_leaves_what_has_not_changed(
     assert "written: 1" in type_("publish", folder).output
     after = {name: path.stat() for name, path in files.items()}
     assert [name for name in files if before[name] != after[name]] == ["status/0"]
+
+
+def test_of_several_who_publish_at_once_nobody_shows_half_a_file(tmp_path: Path) -> None:
+    path, contents = tmp_path / "status/0", [letter * 300_000 for letter in (b"a", b"b", b"c")]
+    acting.write(path, contents[0])
+    with ThreadPoolExecutor(3) as several:
+        writing = [several.submit(acting.write, path, one) for one in contents * 30]
+        while not all(one.done() for one in writing):
+            assert path.read_bytes() in contents
+    assert [one.result() for one in writing] == [None] * 90
+    assert [*path.parent.iterdir()] == [path]
 
 
 def test_a_certificate_is_verified_without_database_and_network(

@@ -31,6 +31,7 @@ SHARE_DAYS = (7, 30, 90)
 PROPOSAL_LENGTH_MAX = 200
 _TICKET_SECONDS = 600
 _TICKET = re.compile(r"([0-9]{10})\.([\w-]{43})", re.ASCII)
+_UNSAID = people.ZERO_WIDTH | dict.fromkeys(map(ord, "·.。"))  # comes with pasting; hard to type
 _DOCUMENT = re.compile(r"[A-Z]{1,3}[0-9]{6}|[0-9]{9}")
 
 
@@ -351,8 +352,7 @@ def _tidy(text: str) -> str:
 
 
 def _comparable(name: str) -> bytes:
-    unseen = people.ZERO_WIDTH  # comes along with what is pasted
-    return people.plain_name(name.translate(unseen)).casefold().encode("utf-8", "replace")
+    return people.plain_name(name).translate(_UNSAID).casefold().encode("utf-8", "replace")
 
 
 def _seal(lookup: Lookup, public_id: str, until: str) -> str:

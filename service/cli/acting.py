@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import functools
+import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -101,8 +102,8 @@ def read(path: Path, size_max: int) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, making the folders above it."""
-    draft = path.with_name(f".{path.name}.part")
+    """Write a file whole or not at all, whoever writes it too, making the folders above it."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)

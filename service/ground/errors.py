@@ -411,8 +411,8 @@ class WorkersLost(Refusal):
 
 
 class StoreUnavailable(Refusal):
-    """证书文件无法存入（{reason}）；未签发的会自动重做，请检查存储。
-    Sealed files cannot be stored ({reason}); nothing is lost, look at the store.
+    """证书文件暂时无法存取（{reason}）；未签发的会自动重做，请检查存储。
+    Sealed files cannot be stored or read ({reason}); nothing is lost, look at the store.
     """
 
     retry = True

@@ -1,12 +1,19 @@
 """The jail: strangers' bytes are read in child processes that can be limited and killed.
 
-A child has its imports warm before a job arrives, takes one job and is then replaced: whatever a
-file did to its reader ends with that reader, and no stranger's file meets another's. While it works
-it can open nothing: no file, socket, process or thread; it holds no environment, and as root
-it is an ordinary user of its own first. Without root it keeps the caller's user, and only what an
-attacker's machine code could do with system calls that need no descriptor is left open to it.
+A child is forked for one job from a mother that has all imports warm, and ends with its job:
+whatever a file did to its reader ends with that reader, and no stranger's file meets another's.
+While it works it can open nothing: no file, socket, process or thread; it holds no environment, no
+descriptor but its two pipes, and as root it is an ordinary user of its own first. Without root it
+keeps the caller's user, and only what an attacker's machine code could do with system calls that
+need no descriptor is left open to it.
 What goes over a limit is `JailLimitExceeded`; what the job itself let escape is `JailFault`. Only
 so many callers may wait; the next one is told `JailBusy` at once.
+
+The memory that a child copies holds no secret and nothing of another file: the mother is a program
+of her own, without the service's environment, and passes pipes on without reading them. She keeps
+root, where the service has it, to give it up in each child, which can neither signal nor trace her.
+What is new to all her children is only that they share one layout of memory, in which one could try
+what another has found out: once one died by a signal, a new mother takes the jobs that follow.
 """
 
 import asyncio
@@ -17,11 +24,13 @@ import importlib
 import math
 import os
 import resource
+import select
 import signal
+import socket
 import sys
-import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, cast
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self, cast
 
 import msgspec
 
@@ -46,8 +55,8 @@ DOCUMENT: Final = Limits(
 _LIMITS_ZH = {"memory": "内存", "time": "时间", "output": "输出量", "crash": "进程异常终止"}
 # The numeric users that Debian and systemd leave to passing services: one for each child.
 _FIRST_USER, _USER_COUNT = 61184, 4336
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_OUT_OF_MEMORY = 77
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_CRASHED, _OUT_OF_MEMORY, _NOT_STARTED = 1, 77, 78
 _CHUNK_BYTES = 1 << 16
 
 
@@ -56,7 +65,8 @@ class Jail:
 
     At most `waiting_max` callers wait for one. Cancelling a caller ends its child.
     A job is called as `function(data, **arguments)`, returns what JSON can hold and must have
-    imported all it needs before it is called. It reports its findings; it does not raise them.
+    imported all it needs, and started no thread, before it is called. It reports its findings; it
+    does not raise them.
     """
 
     def __init__(
@@ -68,21 +78,16 @@ class Jail:
         self._start_seconds = start_seconds
         self._callers = 0
         self._places = asyncio.Semaphore(concurrent)
-        self._spares: set[asyncio.Task[asyncio.subprocess.Process]] = set()
+        self._lives: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        for _ in range(self._concurrent):
-            self._spare()
+        self._renew()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for spare in self._spares:
-            spare.cancel()
-        started = await asyncio.gather(*self._spares, return_exceptions=True)
-        self._spares.clear()
-        for child in started:
-            if isinstance(child, asyncio.subprocess.Process):
-                await _end(child)
+        for life in self._lives:
+            life.cancel()
+        await asyncio.gather(*self._lives, return_exceptions=True)
 
     async def run(
         self, job: str, data: bytes, limits: Limits, arguments: Mapping[str, Any] | None = None
@@ -102,91 +107,120 @@ class Jail:
         head = msgspec.json.encode((job, limits, arguments or {}, len(data)))
         self._callers += 1
         try:
-            return await self._run(head + b"\n" + data, limits)
+            async with self._places:
+                return await self._run(head + b"\n" + data, limits)
         finally:
             self._callers -= 1
 
     async def _run(self, request: bytes, limits: Limits) -> Any:
-        async with self._places:
-            child = await self._take()
+        with contextlib.ExitStack() as held:
             try:
-                async with asyncio.timeout(limits.wall_seconds):
-                    answer = await _exchange(child, request, limits.output_bytes)
-            except TimeoutError as error:
-                raise _exceeded("time") from error
-            finally:
-                await _end(child)
-        return _judge(child.returncode, answer)
+                control, pipes = await self._ask(held)
+            except OSError as error:
+                raise JailUnavailable from error
+            told = await _exchange(*pipes, request, limits)
+        answer, _, status = told.rpartition(b"\n")
+        if status.startswith(b"-"):
+            control.close()
+        return _judge(status, answer)
 
-    def _spare(self) -> None:
-        self._spares.add(asyncio.create_task(_start(self._jobs)))
+    async def _ask(
+        self, held: contextlib.ExitStack
+    ) -> tuple[socket.socket, tuple[BinaryIO, BinaryIO]]:
+        """Have a child forked; a mother that ended, retired or could not start has a successor."""
+        while True:
+            if self._warm.done() and (self._warm.exception() or self._warm.result().fileno() < 0):
+                self._renew()
+            control = await asyncio.shield(self._warm)
+            try:
+                return control, _hand_over(control, held)
+            except ConnectionError:
+                control.close()
 
-    async def _take(self) -> asyncio.subprocess.Process:
-        """Take a warm child and have its successor made; one that died idle is passed over."""
-        try:
-            async with asyncio.timeout(self._start_seconds):
-                while True:
-                    done, _ = await asyncio.wait(self._spares, return_when=asyncio.FIRST_COMPLETED)
-                    for spare in done & self._spares:
-                        self._spares.remove(spare)
-                        self._spare()
-                        child = spare.result()
-                        if child.returncode is None:
-                            return child
-        except (OSError, TimeoutError) as error:
-            raise JailUnavailable from error
+    def _renew(self) -> None:
+        self._warm: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        life = asyncio.create_task(_keep(self._jobs, self._start_seconds, self._warm))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
 
 
-async def _start(jobs: tuple[str, ...]) -> asyncio.subprocess.Process:
-    """Start a child and wait until it has imported its jobs and given up its rights."""
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "service.ground.jail", *jobs),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    ready = b""
+async def _keep(
+    jobs: tuple[str, ...], start_seconds: float, warm: asyncio.Future[socket.socket]
+) -> None:
+    """Start a mother, hand over where it takes jobs as soon as it does, and stay until it ends."""
     try:
-        ready = await _stdout(child).read(1)
-    finally:
-        if not ready:
-            await _end(child)
-    if not ready:
-        raise ChildProcessError(f"not started: {', '.join(jobs)}")
-    return child
+        control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with control, theirs:
+            control.setblocking(False)
+            mother = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "service.ground.jail", *jobs),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            theirs.close()
+            try:
+                async with asyncio.timeout(start_seconds):
+                    if not await asyncio.get_running_loop().sock_recv(control, 1):
+                        raise ChildProcessError(f"not started: {', '.join(jobs)}")
+                warm.set_result(control)
+                await mother.wait()
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    mother.kill()
+                await mother.wait()
+    except OSError as error:
+        warm.set_exception(error)
+        warm.exception()  # it may be that nobody waits for it
 
 
-async def _exchange(child: asyncio.subprocess.Process, request: bytes, output_bytes: int) -> bytes:
-    stdin = cast(asyncio.StreamWriter, child.stdin)
-    stdin.write(request)
-    stdin.close()
-    answer = bytearray()
-    while chunk := await _stdout(child).read(_CHUNK_BYTES):
-        answer += chunk
-        if len(answer) > output_bytes:
-            raise _exceeded("output")
-    await child.wait()
-    return bytes(answer)
+def _hand_over(control: socket.socket, held: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    """Give a child's ends of its pipes to the mother; return where to ask it and where to hear."""
+    (request_from, request), (answer, answer_to) = (
+        [
+            held.enter_context(cast(BinaryIO, os.fdopen(end, mode, 0)))
+            for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
+        ]
+        for _ in range(2)
+    )
+    with request_from, answer_to:
+        socket.send_fds(control, [b"\n"], [request_from.fileno(), answer_to.fileno()])
+    return request, answer
 
 
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Kill a child if it still lives, and wait until nothing of it is left."""
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    while await _stdout(child).read(_CHUNK_BYTES):
-        pass
-    await child.wait()
+async def _exchange(request: BinaryIO, answer: BinaryIO, asked: bytes, limits: Limits) -> bytes:
+    """Return what a child answers and, on a last line, the mother's word on how it ended.
+
+    Hanging up has the mother kill a child that still lives; the answer ends when nothing is left.
+    """
+    loop, answers, told = asyncio.get_running_loop(), asyncio.StreamReader(), bytearray()
+    hearing, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(answers), answer)
+    asking, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, request)
+    with contextlib.closing(hearing):
+        try:
+            async with asyncio.timeout(limits.wall_seconds):
+                asking.write(asked)
+                while chunk := await answers.read(_CHUNK_BYTES):
+                    told += chunk
+                    if len(told) > limits.output_bytes:
+                        raise _exceeded("output")
+        except TimeoutError as error:
+            raise _exceeded("time") from error
+        finally:
+            if not asking.is_closing():
+                asking.abort()
+            while await answers.read(_CHUNK_BYTES):
+                pass
+    return bytes(told)
 
 
-def _stdout(child: asyncio.subprocess.Process) -> asyncio.StreamReader:
-    return cast(asyncio.StreamReader, child.stdout)
-
-
-def _judge(status: int | None, answer: bytes) -> Any:
-    if status == -signal.SIGXCPU:
+def _judge(status: bytes, answer: bytes) -> Any:
+    if status == b"%d" % -signal.SIGXCPU:
         raise _exceeded("time")
-    if status == _OUT_OF_MEMORY:
+    if status == b"%d" % _OUT_OF_MEMORY:
         raise _exceeded("memory")
+    if status == b"%d" % _NOT_STARTED:
+        raise JailUnavailable
     try:
         exception, value = msgspec.json.decode(answer, type=tuple[str | None, Any])
     except msgspec.DecodeError as error:
@@ -200,39 +234,83 @@ def _exceeded(limit: str) -> JailLimitExceeded:
     return JailLimitExceeded(limit=limit, limit_zh=_LIMITS_ZH[limit])
 
 
-def _work(jobs: list[str]) -> None:
-    """Live as a child: import, give up all rights, say so, take one job, answer and end."""
+def _mother(jobs: list[str]) -> None:
+    """Live as the mother: import, say so, and fork until the service hangs up."""
+    for ending in (signal.SIGINT, signal.SIGTERM):  # meant for the service, which ends its jobs
+        signal.signal(ending, signal.SIG_IGN)
+    _bind()
     gc.disable()  # a fifth of the start is spent looking for garbage among modules
     functions = {job: _function(job) for job in jobs}
-    gc.enable()
-    answer_to = os.dup(1)
-    _drop_rights()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for printed in (1, 2):
-        os.dup2(nowhere, printed)
-    os.write(answer_to, b"\n")
-    head = sys.stdin.buffer.readline()
-    if not head:
-        return
-    job, limits, arguments, size = msgspec.json.decode(
-        head, type=tuple[str, Limits, dict[str, Any], int]
-    )
-    _limit(limits)
-    try:
-        data = sys.stdin.buffer.read()
-        if len(data) == size:  # or the parent died in the middle
-            answer = memoryview(_answer(functions[job], data, arguments))
-            while answer:
-                answer = answer[os.write(answer_to, answer) :]
-    except MemoryError:
-        os._exit(_OUT_OF_MEMORY)
-    os._exit(0)
+    gc.freeze()
+    if len([*Path("/proc/self/task").iterdir()]) != 1:
+        raise RuntimeError("a job's imports have started a thread, which no child would have")
+    control, events = socket.socket(fileno=0), select.epoll()
+    control.send(b"\n")
+    events.register(0, select.EPOLLIN)
+    heard: dict[int, tuple[int, ...]] = {0: ()}  # a child's own end and its caller's tell of it
+    while heard:
+        ((ready, _),) = events.poll(maxevents=1)
+        if child := heard[ready]:
+            for end in child[1:3]:
+                events.unregister(end)
+                del heard[end]
+                os.close(end)
+            _bury(child[0], child[3])
+        elif pipes := socket.recv_fds(control, 1, 2)[1]:
+            if born := _fork(functions, *pipes):
+                child = (born, os.pidfd_open(born), *pipes)
+                for end, event in zip(child[1:3], (select.EPOLLIN, 0), strict=True):
+                    events.register(end, event)
+                    heard[end] = child
+        else:
+            events.unregister(0)
+            del heard[0]
 
 
 def _function(job: str) -> Callable[..., Any]:
     module, _, name = job.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
+
+
+def _bury(child: int, answer_to: int) -> None:
+    """Kill a child that has not ended by itself, and tell in the end how it ended."""
+    os.kill(child, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with contextlib.suppress(BrokenPipeError), os.fdopen(answer_to, "wb", 0) as answer:
+        answer.write(b"\n%d" % status)
+
+
+def _fork(functions: Mapping[str, Callable[..., Any]], request_from: int, answer_to: int) -> int:
+    """Fork a child, which gives up all rights, takes one job, answers and ends."""
+    mother, status = os.getpid(), _NOT_STARTED
+    if child := os.fork():
+        return child
+    try:
+        os.dup2(request_from, 0)
+        os.dup2(1, 2)  # what is printed goes nowhere
+        os.dup2(answer_to, 3)
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+        _drop_rights()
+        if os.getppid() == mother:
+            gc.enable()
+            status = _CRASHED
+            _work(functions)
+            status = 0
+    except MemoryError:
+        status = _OUT_OF_MEMORY
+    finally:
+        os._exit(status)
+
+
+def _work(functions: Mapping[str, Callable[..., Any]]) -> None:
+    job, limits, arguments, size = msgspec.json.decode(
+        sys.stdin.buffer.readline(), type=tuple[str, Limits, dict[str, Any], int]
+    )
+    _limit(limits)
+    answer = memoryview(_answer(functions[job], sys.stdin.buffer.read(size), arguments))
+    while answer:
+        answer = answer[os.write(3, answer) :]
 
 
 def _answer(function: Callable[..., Any], data: bytes, arguments: dict[str, Any]) -> bytes:
@@ -252,17 +330,25 @@ def _drop_rights() -> None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
+    _bind()
+
+
+def _bind() -> None:
+    """End with the parent, gain no rights, and be traced by nobody."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_PDEATHSIG, int(signal.SIGKILL))):
+    for option, value in (
+        (_PR_SET_NO_NEW_PRIVS, 1),
+        (_PR_SET_DUMPABLE, 0),
+        (_PR_SET_PDEATHSIG, int(signal.SIGKILL)),  # a change of user would undo it
+    ):
         if prctl(option, value, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _limit(limits: Limits) -> None:
-    cpu_seconds = math.ceil(time.process_time()) + limits.cpu_seconds
     for limit, soft, hard in (
         (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
-        (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
+        (resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1),
         (resource.RLIMIT_FSIZE, 0, 0),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_NOFILE, 0, 0),
@@ -271,4 +357,4 @@ def _limit(limits: Limits) -> None:
 
 
 if __name__ == "__main__":
-    _work(sys.argv[1:])
+    _mother(sys.argv[1:])

@@ -57,13 +57,14 @@ class Objects:
     async def get(self, sha256: str) -> bytes:
         """Fetch the bytes of a digest.
 
-        Raises: ObjectMissing, ObjectDamaged.
+        Raises: ObjectMissing, ObjectDamaged, StoreUnavailable.
         """
-        try:
-            response = await obstore.get_async(self._store, _key(sha256))
-            content = bytes(await response.bytes_async())
-        except FileNotFoundError as error:
-            raise ObjectMissing(sha256=sha256) from error
+        with _storing():
+            try:
+                response = await obstore.get_async(self._store, _key(sha256))
+                content = bytes(await response.bytes_async())
+            except FileNotFoundError as error:
+                raise ObjectMissing(sha256=sha256) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ObjectDamaged(sha256=sha256)
         return content

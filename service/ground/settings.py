@@ -73,7 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "2026"
     second_factor: Annotated[
         Literal["either", "number", "phone", "none"],
-        _told("查询本人证书的第二要素 / second factor of finding one's certificates"),
+        _told(
+            "查询本人证书的第二要素；either 不强于手机后四位"
+            " / second factor of a holder; either is as strong as four digits of a phone"
+        ),
     ] = "either"
     oidc_issuer: Annotated[
         str,

@@ -28,6 +28,7 @@ from service.ground.errors import (
     CorrectionOfAdopted,
     CorrectionRefused,
     Finding,
+    GroundsAbsent,
     NumberUnknown,
     SecondPersonNeeded,
 )
@@ -264,9 +265,11 @@ async def decline(connection: Connection, actor: Actor, change_id: int, reason: 
     """Put a change aside for ever, as a second person or as the one who asked.
 
     Raises:
+        GroundsAbsent: there is no reason.
         ChangeUnknown, ChangeDecided: there is none in the actor's city, or it waits no longer.
     """
     accounts.require(actor, Act.CHANGE_DECLINE)
+    _require_words(reason)
     asked = await _locked(connection, change_id)
     await _decide(
         connection,
@@ -314,6 +317,7 @@ async def _keep(
     current: _Current,
     corrected: _Corrected,
 ) -> int:
+    _require_words(grounds.reason, grounds.document_number)
     given = msgspec.structs.asdict(corrected)
     change_id = await _ask(
         connection,
@@ -340,6 +344,12 @@ async def _keep(
         connection, actor, Act.CHANGE_ASK, grounds.number, detail, city_code=current.city_code
     )
     return change_id
+
+
+def _require_words(*texts: str) -> None:
+    """Refuse what only looks like words: blanks of any width, and what is not seen at all."""
+    if not all(any(map(str.isalnum, text)) for text in texts):
+        raise GroundsAbsent
 
 
 async def _locked(connection: Connection, change_id: int) -> _Asked:

@@ -10,7 +10,9 @@ for update skip locked;
 
 -- out_of_force(list_number) -> [_Standing]
 -- Every certificate of a list that is not in force.
-select status_index, standing from certificate
+select status_index,
+    case when standing = 'replaced' then standing_of_replaced(number) else standing end as standing
+from certificate
 where standing <> 'valid' and status_index is not null
     and status_index >= :list_number::bigint << 20
     and status_index < (:list_number::bigint + 1) << 20

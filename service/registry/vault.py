@@ -13,6 +13,7 @@ import secrets
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+PHONE_DIGITS = 4
 _NONCE_BYTES = 12
 
 

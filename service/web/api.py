@@ -156,18 +156,25 @@ class Answers(msgspec.Struct, frozen=True):
     answers: tuple[Item, ...]
 
 
-_STATUS_REASONS: Final = {
-    Status.VALID: "registered",
-    Status.REVOKED: "standing-revoked",
-    Status.CANCELLED: "standing-cancelled",
-    Status.REPLACED: "standing-replaced",
-    Status.SUSPENDED: "standing-suspended",
-    Status.UNKNOWN: "not-registered",
-    Status.ALTERED: "statement-altered",
-    Status.UNTRUSTED: "seal-of-others",
-    Status.INDETERMINATE: "file-beyond-limits",
-}
-"""A reason of each status, for the examples."""
+_ENTRY: Final = {
+    "number": "2651010001600001", "version": 1, "public_id": "0123456789abcdef",
+    "name": "张伟", "project_name": "民宿接待服务", "exam_on": "2026-05-23",
+    "archived_on": "2026-06-12", "issuing_authority": "示例职业技能鉴定中心",
+    "standing": "valid", "successor": None, "origin": "sealed", "status_index": None,
+    "statement_host": None, "sealed_at": None, "specimen": False,
+}  # fmt: skip
+_SHOWN: Final[tuple[dict[str, object], ...]] = (
+    {"door": "id", "entry": _ENTRY},
+    {"door": "id", "entry": _ENTRY | {"standing": "revoked"}},
+    {"door": "id", "entry": _ENTRY | {"standing": "cancelled"}},
+    {"door": "id", "entry": _ENTRY | {"standing": "replaced", "successor": 2}},
+    {"door": "id", "entry": _ENTRY | {"standing": "suspended"}},
+    {"door": "id"},
+    {"door": "text", "statement": "bad_signature"},
+    {"door": "text", "statement": "unknown_key"},
+    {"door": "file", "file": "limit"},
+)
+"""What somebody shows, for the examples: a verdict of each status."""
 
 _PROBLEMS: Final = {
     400: "The request is not as it must be; the problem names the field.",
@@ -179,35 +186,10 @@ _PROBLEMS: Final = {
 
 
 def _examples() -> list[Example]:
-    """Show a verdict of each status, of a certificate that does not exist."""
-    plain = decision.decide(
-        Presented(door=Door.ID), datetime.datetime(2026, 6, 12, 10, tzinfo=LEGAL_ZONE)
-    )
-    genuine = msgspec.structs.replace(
-        plain,
-        number="2651010001600001",
-        version=1,
-        origin=Origin.SEALED,
-        issuer="示例职业技能鉴定中心",
-        name="张＊",
-        project="民宿接待服务",
-        exam_on=datetime.date(2026, 5, 23),
-        issued_on=datetime.date(2026, 6, 12),
-    )
-    registered = {Status.VALID, Status.REVOKED, Status.CANCELLED, Status.SUSPENDED}
-    return [
-        Example(
-            summary=status.value,
-            value=msgspec.to_builtins(
-                told(
-                    msgspec.structs.replace(
-                        genuine if status in registered else plain, status=status, reason=reason
-                    )
-                )
-            ),
-        )
-        for status, reason in _STATUS_REASONS.items()
-    ]
+    """Decide of a certificate that does not exist."""
+    moment = datetime.datetime(2026, 6, 12, 10, tzinfo=LEGAL_ZONE)
+    answers = [told(decision.decide(msgspec.convert(one, Presented), moment)) for one in _SHOWN]
+    return [Example(summary=one.status, value=msgspec.to_builtins(one)) for one in answers]
 
 
 def told(verdict: Verdict) -> Answer:
@@ -453,7 +435,7 @@ async def _read(request: Asking, kind: type[_Read]) -> _Read:
     """
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error) from error
 
 

@@ -9,6 +9,7 @@ reads too slowly is put off.
 import asyncio
 import contextlib
 import gc
+import math
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -240,25 +241,32 @@ class Patience(H11Protocol):
     RATE_BYTES: ClassVar[int] = 10 << 10
     CONNECTIONS_MAX: ClassVar[int] = 1000
 
+    idle_until: float = math.inf
+    """When its patience with a connection that asks nothing ends; else never."""
+
     _watched: Any = None
     _received = 0
     _timers: tuple[asyncio.TimerHandle, ...] = ()
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Begin to wait for a request, unless too many connections are open."""
+        """Begin to wait for a request; where too many do, one of them has to go."""
         super().connection_made(transport)
         if len(self.connections) > self.CONNECTIONS_MAX:
-            for other in self.connections:
-                if other.transport.is_closing():  # closed by us and still not read to its end
-                    other.transport.abort()
-            transport.abort()
+            self._make_room()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""
         self._received += len(data)
         super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Go on to what came behind that request; its clock begins now, and is the only one."""
+        super().on_response_complete()
+        if self.conn.our_state is h11.SEND_RESPONSE:
+            self._unset_keepalive_if_required()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -283,6 +291,16 @@ class Patience(H11Protocol):
         """Refuse what is no HTTP."""
         self._refuse(problems.UNREADABLE)
 
+    def _make_room(self) -> None:
+        """Cut off who has waited longest for a request, or this connection where nobody waits."""
+        others: Any = self.connections
+        for other in others:
+            if other.transport.is_closing():  # closed by us and still not read to its end
+                other.transport.abort()
+        last = min([self, *others], key=lambda one: one.idle_until)
+        last.idle_until = math.inf
+        last.transport.abort()
+
     def _watch(self) -> None:
         """Set the clocks anew where a request has gone on to its next part."""
         state = self.conn.their_state
@@ -291,7 +309,8 @@ class Patience(H11Protocol):
         self._watched = state
         self._forget()
         if state is h11.IDLE:
-            self._timers = (self.loop.call_later(self.HEAD_SECONDS, self._too_slow),)
+            timer = self.loop.call_later(self.HEAD_SECONDS, self._too_slow)
+            self._timers, self.idle_until = (timer,), timer.when()
         elif state is h11.SEND_BODY:
             self._received = 0
             self._timers = (self.loop.call_later(self.BODY_SECONDS, self.transport.abort),)
@@ -308,7 +327,7 @@ class Patience(H11Protocol):
     def _forget(self) -> None:
         for timer in self._timers:
             timer.cancel()
-        self._timers = ()
+        self._timers, self.idle_until = (), math.inf
 
     def _too_slow(self) -> None:
         self._refuse(problems.TOO_SLOW)

@@ -44,6 +44,7 @@ class Rule(StrEnum):
     BATCH = "batch"
     FIND = "find"
     FIND_PERSON = "find-person"
+    FIND_PHONE = "find-phone"
     SESSION = "session"
     SHARE = "share"
 
@@ -68,9 +69,10 @@ RATES: Final[Mapping[Rule, Rate]] = MappingProxyType({
     Rule.TEXT: Rate(60, 60),
     Rule.UPLOAD: Rate(10, 60),
     Rule.BATCH: Rate(400, 600, guessed=True),  # items, not batches
-    Rule.FIND: Rate(10, 600, guessed=True),
+    Rule.FIND: Rate(60, 600, guessed=True),  # a telephone network shares its addresses
     Rule.FIND_PERSON: Rate(10, 3600, guessed=True, shared=True),
-    Rule.SESSION: Rate(120, 60),
+    Rule.FIND_PHONE: Rate(20, 86400, guessed=True, shared=True),  # four digits: 500 days
+    Rule.SESSION: Rate(300, 60),
     Rule.SHARE: Rate(60, 60),
 })  # fmt: skip
 

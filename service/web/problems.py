@@ -1,8 +1,8 @@
 """Problems: how refusals look over HTTP (RFC 9457), in one table.
 
 A refusal becomes problem+json with its stable code and both sentences, or a page for whoever asks
-for one; anything else is a 500 that says nothing more, and one line of the log. No answer repeats
-what a stranger sent.
+for one; anything else is a 500 that says nothing more, and one line of the log. No problem repeats
+a value that a stranger sent.
 """
 
 from collections.abc import Mapping
@@ -43,23 +43,40 @@ STATUSES: dict[type[Refusal], HTTPStatus] = {
     errors.ObjectMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ReportsMany: HTTPStatus.CONFLICT,
     errors.ShareLinksMany: HTTPStatus.CONFLICT,
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TryAgain: HTTPStatus.CONFLICT,
 }
 
 
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+class Problem(msgspec.Struct, frozen=True):
     """A problem document; `title` is English, `title_zh` Chinese."""
 
     type: str
     title: str
     status: int
-    title_zh: str = ""
+    title_zh: str
 
 
-FAULT: Final = Problem("about:blank", "Internal Server Error", 500)
-UNREADABLE: Final = Problem("about:blank", "Bad Request", 400)
-TOO_SLOW: Final = Problem("about:blank", "Request Timeout", 408)
+_TITLES_ZH: Final = {
+    HTTPStatus.BAD_REQUEST: "没有看懂这次请求",
+    HTTPStatus.NOT_FOUND: "没有这个页面",
+    HTTPStatus.METHOD_NOT_ALLOWED: "这个地址不接受这种方法",
+    HTTPStatus.REQUEST_TIMEOUT: "等待请求超时",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "发来的内容太大",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "不接受这种类型的内容",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "服务出错，请稍后再试",
+}
+
+
+def of_status(status: HTTPStatus) -> Problem:
+    """Describe what only HTTP has a word for."""
+    return Problem("about:blank", status.phrase, status, _TITLES_ZH.get(status, "请求没有成功"))
+
+
+FAULT: Final = of_status(HTTPStatus.INTERNAL_SERVER_ERROR)
+UNREADABLE: Final = of_status(HTTPStatus.BAD_REQUEST)
+TOO_SLOW: Final = of_status(HTTPStatus.REQUEST_TIMEOUT)
 
 
 def from_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
@@ -79,8 +96,7 @@ def of_refusal(refusal: Refusal) -> Problem:
 
 def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what the framework refused: unknown paths, methods, malformed parameters."""
-    status = HTTPStatus(error.status_code)
-    return _respond(request, Problem("about:blank", status.phrase, status), error.headers)
+    return _respond(request, of_status(HTTPStatus(error.status_code)), error.headers)
 
 
 def from_fault(request: Request[Any, Any, Any], fault: Exception) -> Response[Any]:

@@ -8,7 +8,7 @@ import hashlib
 import re
 from typing import Any, Final
 
-from litestar import HttpMethod, Request, Response, route
+from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
@@ -17,7 +17,6 @@ from service.issuing import publication
 from service.web import problems
 from service.web.site import Site
 
-_METHODS: Final = (HttpMethod.GET, HttpMethod.HEAD)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _HEADERS: Final = problems.HEADERS | {
     "Access-Control-Allow-Origin": "*",
@@ -26,7 +25,7 @@ _HEADERS: Final = problems.HEADERS | {
 }
 
 
-@route("/.well-known/jwks.json", http_method=_METHODS)
+@get("/.well-known/jwks.json")
 async def jwks(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Give the published keys as a JWK Set."""
     site: Site = state.site
@@ -35,7 +34,7 @@ async def jwks(request: Request[Any, Any, Any], state: State) -> Response[bytes]
     return _answer(request, content, publication.JWKS)
 
 
-@route("/.well-known/cose-keys", http_method=_METHODS)
+@get("/.well-known/cose-keys")
 async def cose_keys(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Give the published keys as a COSE_KeySet."""
     site: Site = state.site
@@ -44,7 +43,7 @@ async def cose_keys(request: Request[Any, Any, Any], state: State) -> Response[b
     return _answer(request, content, publication.COSE_KEYS)
 
 
-@route("/status/{number:str}", http_method=_METHODS)
+@get("/status/{number:str}")
 async def status_list(
     request: Request[Any, Any, Any], number: FromPath[str], state: State
 ) -> Response[bytes]:
@@ -64,9 +63,6 @@ def _answer(request: Request[Any, Any, Any], content: bytes, media_type: str) ->
     headers = _HEADERS | {"ETag": tag}
     if tag in request.headers.get("if-none-match", ""):
         return Response(b"", headers=headers, status_code=304)
-    if request.method == HttpMethod.HEAD:
-        headers |= {"Content-Length": str(len(content)), "Content-Type": media_type}
-        return Response(b"", headers=headers)
     return Response(content, headers=headers, media_type=media_type)
 
 

@@ -81,6 +81,10 @@ async def form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
     Raises: HTTPException with 400 or 413.
     """
     try:
-        return await request.form()
+        read = await request.form()
+        for value in read.values():
+            if isinstance(value, str):
+                value.encode()  # some charsets can spell half a character
     except (ValueError, LookupError) as error:  # a charset or a boundary that cannot be meant
         raise ClientException from error
+    return read

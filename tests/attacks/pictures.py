@@ -6,8 +6,9 @@ could carry a genuine code beside forged words, and is answered as a document.
 
 import io
 import re
+from typing import Any
 
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw
 
 from tests import scans
 from tests.attacks import NO_CODE, UNKNOWN, UNTRUSTED, VALID, Expected, Family
@@ -53,10 +54,17 @@ def _animated(ours: Ours) -> bytes:
     return output.getvalue()
 
 
-def _saved(image: Image.Image, kind: str) -> bytes:
+def _saved(image: Image.Image, kind: str, **more: Any) -> bytes:
     output = io.BytesIO()
-    image.save(output, kind)
+    image.save(output, kind, **more)
     return output.getvalue()
+
+
+def _photo(ours: Ours) -> bytes:
+    """Turn a page as cameras do: the picture lies on its side, and Exif alone says so."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return _saved(scans.page(ours.pdf, 150).rotate(90, expand=True), "JPEG", exif=exif)
 
 
 def _tampered(text: str) -> str:
@@ -149,6 +157,7 @@ PICTURES.add(
     UNREGISTERED,
     lambda ours: scans.png(_beside(ours.qr_text.partition("#")[0][:-16] + "0123456789abcdef")),
 )
+PICTURES.add("photo", "a genuine page as cameras write it, turned by Exif", VALID, _photo)
 PICTURES.add("animated", "an animated PNG that shows two codes in turn", NO_CODE, _animated)
 PICTURES.add(
     "cut-off",

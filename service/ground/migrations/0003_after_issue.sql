@@ -53,9 +53,18 @@ create index certificate_standing on certificate (status_index)
 
 grant select (origin) on certificate to qianfa_public;
 
+create function standing_of_replaced(replaced_number text) returns text language sql stable
+    return coalesce((
+        select standing from certificate where number = replaced_number and state = 'issued'
+            and standing not in ('replaced', 'valid')), 'replaced');
+comment on function standing_of_replaced is 'What is revoked, cancelled or suspended is so in its older versions too.';
+
 create view entry with (security_invoker = true) as
     select number, version, public_id, name, project_name, exam_on, archived_on,
-        issuing_authority, standing, case when standing = 'replaced' then (
+        issuing_authority,
+        case when standing = 'replaced' then standing_of_replaced(number) else standing end
+            as standing,
+        case when standing = 'replaced' then (
             select max(newer.version) from certificate newer
             where newer.number = held.number and newer.version > held.version
                 and newer.state = 'issued') end as successor,

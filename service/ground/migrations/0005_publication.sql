@@ -43,7 +43,11 @@ begin
             return null;
         end if;
     else
-        insert into status_list (list_number) values (new.status_index >> 20)
+        -- Older versions of the number stand as the newest does.
+        insert into status_list (list_number)
+            select distinct (status_index >> 20)::int from certificate
+            where number = new.number and version <= new.version and status_index is not null
+            order by 1
             on conflict (list_number) do update set wanted = status_list.wanted + 1;
     end if;
     perform pg_notify('status_list_wanted', '');

@@ -28,7 +28,7 @@ from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.journal import Act
 from service.registry.people import Unfit
-from service.registry.vault import Vault
+from service.registry.vault import PHONE_DIGITS, Vault
 from signing import token
 
 _sql = statements.beside(__file__)
@@ -270,7 +270,7 @@ async def _keep(
         ids_encrypted=[vault.encrypt(row.id_number) for row in rows],
         person_keys=keys,
         phone_keys=[
-            row.phone and vault.phone_key(key, row.phone[-4:])
+            row.phone and vault.phone_key(key, row.phone[-PHONE_DIGITS:])
             for row, key in zip(rows, keys, strict=True)
         ],
         projects=[row.project for row in rows],

@@ -39,7 +39,7 @@ from service.issuing.batches.rows import Row
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.journal import Act
-from service.registry.vault import Vault
+from service.registry.vault import PHONE_DIGITS, Vault
 from signing import qr, token
 from signing.errors import StatementTooLong
 
@@ -175,7 +175,7 @@ async def import_rows(
         ids_encrypted=[vault.encrypt(row.id_number) for row in rows],
         phones_encrypted=[row.phone and vault.encrypt(row.phone) for row in rows],
         phone_keys=[
-            row.phone and vault.phone_key(key, row.phone[-4:])
+            row.phone and vault.phone_key(key, row.phone[-PHONE_DIGITS:])
             for row, key in zip(rows, keys, strict=True)
         ],
         **{

@@ -22,6 +22,7 @@ from service.checking.portal import Claim, Field, SecondFactor
 from service.ground.errors import IdentityUnproven
 from service.issuing.batches import LEGAL_ZONE
 from service.registry import people
+from service.registry.vault import PHONE_DIGITS
 from service.web import identity, limits, problems, site
 from service.web.candidates import replies, sessions
 from service.web.candidates.replies import Asking
@@ -63,7 +64,10 @@ async def find(request: Asking, state: State) -> Response[Any]:
             return _entrance(request, asked, 400, slips=slips, name=claim.name)
         await asked.limits.take(Rule.FIND, limits.address_of(request))
         document = people.tidy(claim.id_number).encode("utf-8", "replace")
-        await asked.limits.take(Rule.FIND_PERSON, asked.lookup.keyed("limit", document).hex())
+        person = asked.lookup.keyed("limit", document).hex()
+        await asked.limits.take(Rule.FIND_PERSON, person)
+        if len(people.tidy(claim.second)) <= PHONE_DIGITS:
+            await asked.limits.take(Rule.FIND_PHONE, person)
         token = await sessions.prove(request, asked, claim, asked.second_factor)
         if token is None:
             return _entrance(request, asked, said="unproven", name=claim.name)
