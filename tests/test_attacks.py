@@ -1,8 +1,4 @@
-"""The attacks: every crafted file gets the answer that it should, and costs no more than it may.
-
-Bombs, pictures and wrappings are all shown to the real jail; of the families that differ only in
-what they change, every fourth file is, and all are looked into here. The long test shows all.
-"""
+"""The attacks: every crafted file gets the answer that it should, and costs no more than it may."""
 
 import datetime
 import resource
@@ -16,18 +12,10 @@ from service.checking import decision
 from service.checking.decision import Door, Presented, Status
 from service.ground import jail
 from signing import examine
-from tests.attacks import LIMIT, Attack, bombs, files, pictures, showing, structures
+from tests.attacks import files, showing
 from tests.world import NOW, World
 
 ATTACKS = [attack for family in showing.FAMILIES.values() for attack in family.attacks]
-WHOLE = {
-    family.name
-    for family in (
-        *(bombs.BOMBS, bombs.OVER_OURS, pictures.PICTURES, pictures.DOCUMENTS),
-        *(structures.WRAPPED, structures.OBJECT_STREAMS),
-    )
-}
-PARTED = [name for name in showing.FAMILIES if name not in WHOLE]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -50,7 +38,11 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> files.Ours:
     return files.sealed(folder / "ours", folder / "others", datetime.datetime.now(datetime.UTC))
 
 
-async def _show(place: Place, attacks: list[Attack]) -> None:
+@pytest.mark.parametrize("name", showing.FAMILIES)
+async def test_the_file_door_gives_each_file_its_answer_within_the_limits(
+    place: Place, name: str
+) -> None:
+    attacks = showing.FAMILIES[name].attacks
     judged = await showing.judge(place.world, place.ours, attacks)
     assert {one.attack.name: one.said for one in judged} == {
         attack.name: attack.expected for attack in attacks
@@ -60,33 +52,6 @@ async def _show(place: Place, attacks: list[Attack]) -> None:
         assert one.verdict.status is Status.VALID or one.verdict.name is None
     peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     assert peak_bytes < jail.DOCUMENT.memory_bytes
-
-
-@pytest.mark.parametrize("name", showing.FAMILIES)
-async def test_the_file_door_gives_each_file_its_answer_within_the_limits(
-    place: Place, name: str
-) -> None:
-    await _show(place, showing.FAMILIES[name].attacks[:: 1 if name in WHOLE else 4])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", PARTED)
-async def test_the_file_door_gives_the_rest_of_a_family_its_answers(
-    place: Place, name: str
-) -> None:
-    await _show(place, showing.FAMILIES[name].attacks)
-
-
-@pytest.mark.parametrize("name", PARTED)
-def test_a_look_alone_gives_every_file_of_a_family_its_answer(
-    sealed: files.Ours, name: str
-) -> None:
-    for attack in showing.FAMILIES[name].attacks:
-        content = attack.make(sealed)
-        if attack.expected != LIMIT:
-            look = examine.look(content, {sealed.pin.fingerprint: sealed.pin})
-            verdict = decision.decide(Presented(door=Door.FILE, file=look.findings), NOW)
-            assert (verdict.status.value, verdict.reason) == attack.expected, attack.name
 
 
 def test_the_table_in_the_documents_is_current() -> None:

@@ -22,7 +22,7 @@ from service.ground import observability
 from service.ground.errors import TooManyRequests
 from service.ground.objects import Objects
 from service.web import app, guards, limits, problems
-from service.web.guards import Patience, Places
+from service.web.guards import Patience, Room
 from service.web.limits import RATES, Limiter, Rate, Rule
 from service.web.site import Site
 from tests.town import Town
@@ -119,6 +119,29 @@ async def test_no_other_method_is_answered(town: Town) -> None:
             answer = await client.request(method, UNKNOWN)
             assert answer.status_code == 405, method
             assert "GET" in answer.headers["allow"]
+
+
+async def test_every_problem_is_told_in_both_languages(town: Town) -> None:
+    pdf = {"content-type": "application/pdf"}
+    async with opened(town) as site, asking(app.application(site)) as client:
+        answers = [
+            await client.get("/api/v1/certificates/x/verdict"),
+            await client.get("/api/v1/nothing"),
+            await client.put("/api/v1/verdicts"),
+            await client.post("/api/v1/verdicts/text", content=b" " * (33 << 10)),
+            await client.post("/api/v1/verdicts/file", content=b"x"),
+            await client.post("/api/v1/verdicts", content=b'{"items":' + b"[" * 30_000),
+            await client.post("/api/v1/verdicts", headers={"sec-fetch-site": "cross-site"}),
+        ]
+        broken = msgspec.structs.replace(site, readers=None)
+        async with asking(app.application(broken)) as other:
+            answers.append(await other.post("/api/v1/verdicts/file", content=b"x", headers=pdf))
+    told = [answer.json() for answer in answers]
+    assert [one["status"] for one in told] == [400, 404, 405, 413, 415, 400, 403, 500]
+    for answer, one in zip(answers, told, strict=True):
+        assert answer.headers["content-type"] == problems.MEDIA_TYPE
+        assert one["title"].isascii()
+        assert re.search("[一-鿿]", one["title_zh"])
 
 
 async def test_a_name_for_a_request_is_taken_from_nobody(town: Town) -> None:
@@ -226,15 +249,18 @@ async def test_a_body_beyond_its_routes_limit_is_refused_announced_or_not(town: 
             assert announced.headers["content-type"] == problems.MEDIA_TYPE
 
 
-async def test_only_so_many_large_bodies_are_read_at_once(town: Town) -> None:
+async def test_what_was_sent_has_so_much_room_and_who_dribbles_takes_none(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "_BODY_BYTES_EACH_MAX", 200 << 10)
+    monkeypatch.setattr(guards, "_BODY_BYTES_MAX", 250 << 10)
     gate = asyncio.Event()
 
-    async def slowly() -> AsyncIterator[bytes]:
-        yield b"x"
+    async def slowly(size: int) -> AsyncIterator[bytes]:
+        yield b"x" * size
         await gate.wait()
 
-    kind, path = {"content-type": "application/pdf"}, "/api/v1/verdicts/file"
-    large = b"x" * (65 << 10)
+    path, large = "/api/v1/verdicts", b"x" * (100 << 10)
     async with opened(town) as site:
         application = app.application(site)
         async with (
@@ -242,34 +268,35 @@ async def test_only_so_many_large_bodies_are_read_at_once(town: Town) -> None:
             asking(application, client="203.0.113.8") as two,
             asking(application, client="203.0.113.9") as three,
         ):
-            waiting = []
-            for client in (one, two):
-                waiting += [
-                    asyncio.create_task(client.post(path, content=slowly(), headers=kind))
-                    for _ in range(guards._LARGE_BODIES_EACH_MAX)
-                ]
-                await asyncio.sleep(0.1)
-                refused = await client.post(path, content=large, headers=kind)
-                assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
-            assert (await three.post(path, content=large, headers=kind)).status_code == 429
-            assert (await one.post(path, content=b"x", headers=kind)).status_code == 200
+
+            def wait(client: httpx.AsyncClient, size: int) -> asyncio.Task[httpx.Response]:
+                return asyncio.create_task(client.post(path, content=slowly(size)))
+
+            waiting = [wait(one, 1) for _ in range(40)] + [wait(one, 150 << 10)]
+            await asyncio.sleep(0.2)
+            refused = await one.post(path, content=large)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+            waiting.append(wait(two, 50 << 10))
+            await asyncio.sleep(0.1)
+            assert (await three.post(path, content=large)).status_code == 429
+            assert (await three.post(path, content=b"x")).status_code == 400
             gate.set()
-            assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
-            assert (await one.post(path, content=large, headers=kind)).status_code == 200
+            assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {400}
+            assert (await one.post(path, content=large)).status_code == 400
+            assert observability.BODY_BYTES._value.get() == 0
 
 
-def test_a_place_is_given_back_whatever_happens() -> None:
-    places = Places()
-    for _ in range(guards._LARGE_BODIES_MAX + 1):
-        with contextlib.suppress(ValueError), places.take("a"):
-            raise ValueError
-    assert not places._taken
-    with contextlib.ExitStack() as stack:
-        for address in ("a", "b") * guards._LARGE_BODIES_EACH_MAX:
-            stack.enter_context(places.take(address))
-        for address in ("a", "c"):
-            with pytest.raises(TooManyRequests), places.take(address):
-                pass
+def test_room_is_given_back_and_of_nobody_anything_is_kept() -> None:
+    room = Room()
+    room.take("a", guards._BODY_BYTES_EACH_MAX)
+    room.take("b", guards._BODY_BYTES_EACH_MAX)
+    for address in ("a", "c"):
+        with pytest.raises(TooManyRequests):
+            room.take(address, 1)
+    for address in ("a", "b"):
+        room.give(address, guards._BODY_BYTES_EACH_MAX)
+    room.give("c", 0)
+    assert not room._held
 
 
 # Whoever is slow.

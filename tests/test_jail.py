@@ -6,6 +6,7 @@ import ctypes
 import io
 import mmap
 import os
+import resource
 import signal
 import socket
 import stat
@@ -104,6 +105,20 @@ def execute(_: bytes) -> None:
     os.execv("/bin/true", ["true"])  # noqa: S606 - the jail must refuse just this
 
 
+def address(_: bytes) -> int:
+    return id(os)
+
+
+def descriptors(_: bytes) -> list[list[int]]:
+    """Those that are open, and those of them that are pipes."""
+    held = []
+    for number in range(1024):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            held.append(number)
+    return [held, [number for number in held if is_pipe(number)]]
+
+
 def identity(_: bytes) -> dict[str, object]:
     return {
         "environment": dict(os.environ),
@@ -144,8 +159,14 @@ JOBS = tuple(
     for function in (
         *(echo, eat_memory, map_memory, spin, sleep, flood, flood_directly, abort, crash, leave),
         *(open_file, write_file, open_socket, start_thread, fork, execute, identity),
-        *(kill_neighbour, print_and_answer, fail_with_secret, rows, pages),
+        *(address, descriptors, kill_neighbour, print_and_answer, fail_with_secret, rows, pages),
     )
+)
+
+
+REAL_JOBS = (
+    *("signing.examine:look_in_jail", "signing.examine:qr_text", "signing.appearance:read_picture"),
+    *("service.issuing.batches.workbook:read", "service.issuing.adoption.sheet:read_in_jail"),
 )
 
 
@@ -284,12 +305,12 @@ def test_a_jail_whose_children_never_get_ready_hangs_nobody(tmp_path: Path) -> N
             with pytest.raises(JailUnavailable):
                 await opened.run("endless:function", b"", LIMITS)
 
-    before, began_at = children_of(os.getpid()), time.monotonic()
+    before, began_at = descendants_of(os.getpid()), time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(tmp_path))
         asyncio.run(story())
     assert time.monotonic() - began_at < 10
-    assert children_of(os.getpid()) <= before
+    assert descendants_of(os.getpid()) <= before
 
 
 def test_when_enough_callers_wait_the_next_is_told_at_once_and_takes_nobodys_place() -> None:
@@ -321,9 +342,9 @@ def test_a_caller_who_gives_up_waiting_leaves_its_place() -> None:
             assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
             await working
 
-    before = children_of(os.getpid())
+    before = descendants_of(os.getpid())
     asyncio.run(story())
-    assert children_of(os.getpid()) <= before
+    assert descendants_of(os.getpid()) <= before
 
 
 def test_a_child_serves_one_job_only() -> None:
@@ -355,7 +376,7 @@ def test_jobs_side_by_side_do_not_disturb_each_other_and_more_than_that_wait() -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's children are all that user")
-def test_one_child_cannot_signal_another() -> None:
+def test_a_child_can_signal_neither_another_nor_the_mother() -> None:
     async def attempt(opened: jail.Jail, pid: int) -> object:
         with pytest.raises((JailFault, JailLimitExceeded)) as refused:
             await opened.run(name(kill_neighbour), str(pid).encode(), LIMITS)
@@ -363,10 +384,13 @@ def test_one_child_cannot_signal_another() -> None:
 
     async def story() -> None:
         async with a_jail(concurrent=2) as opened:
-            victim = asyncio.create_task(opened.run(name(sleep), b"1.5", LIMITS))
-            await asyncio.sleep(0.2)
-            attempts = {pid: await attempt(opened, pid) for pid in children_of(os.getpid())}
-            assert attempts[await victim] == "PermissionError"
+            assert await opened.run(name(echo), b"", LIMITS)
+            victim = asyncio.create_task(opened.run(name(sleep), b"0.5", LIMITS))
+            await asyncio.sleep(0.1)
+            others = descendants_of(os.getpid())
+            attempts = {pid: await attempt(opened, pid) for pid in others}
+            assert others >= {await victim, *mothers()}
+            assert set(attempts.values()) == {"PermissionError"}
 
     asyncio.run(story())
 
@@ -381,9 +405,110 @@ def test_a_cancelled_job_leaves_no_child_behind() -> None:
                 await job
             assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
 
-    before = children_of(os.getpid())
+    before = descendants_of(os.getpid())
     asyncio.run(story())
-    assert children_of(os.getpid()) <= before
+    assert descendants_of(os.getpid()) <= before
+
+
+@pytest.mark.parametrize("function", [abort, crash, spin])
+def test_after_a_death_by_signal_the_jobs_that_follow_find_a_mother_laid_out_anew(
+    function: Callable[..., Any],
+) -> None:
+    async def story() -> None:
+        async with a_jail(concurrent=2) as opened:
+            layout = await opened.run(name(address), b"", LIMITS)
+            assert await opened.run(name(address), b"", LIMITS) == layout
+            neighbour = asyncio.create_task(opened.run(name(sleep), b"1.8", LIMITS))
+            (first,) = mothers()
+            with pytest.raises(JailLimitExceeded):
+                await opened.run(name(function), b"", LIMITS)
+            assert await opened.run(name(address), b"", LIMITS) != layout
+            assert await neighbour
+            assert gone(first)
+            assert len(mothers()) == 1
+
+    asyncio.run(story())
+
+
+def test_when_a_mother_dies_her_jobs_are_refused_and_the_next_finds_a_successor() -> None:
+    async def story() -> None:
+        async with a_jail() as opened:
+            for began in ("at work", "idle"):
+                assert await opened.run(name(echo), b"", LIMITS)
+                (mother,) = mothers()
+                working = asyncio.create_task(opened.run(name(sleep), b"60", LIMITS))
+                await asyncio.sleep(0.2)
+                doomed = descendants_of(os.getpid())
+                if began == "idle":
+                    working.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await working
+                os.kill(mother, signal.SIGKILL)
+                if began == "at work":
+                    with pytest.raises(JailLimitExceeded) as refused:
+                        await working
+                    assert refused.value.facts["limit"] == "crash"
+                assert gone(*doomed)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_of_the_whole_service_lets_a_job_be_finished(number: signal.Signals) -> None:
+    async def story() -> None:
+        async with a_jail() as opened:
+            assert await opened.run(name(echo), b"", LIMITS)
+            working = asyncio.create_task(opened.run(name(sleep), b"0.4", LIMITS))
+            await asyncio.sleep(0.1)
+            for mother in mothers():
+                os.kill(mother, number)
+            assert await working
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="no number of processes is too many for root")
+def test_where_no_child_can_be_forked_the_caller_is_told_to_come_again() -> None:
+    async def story() -> None:
+        async with a_jail() as opened:
+            assert await opened.run(name(echo), b"", LIMITS)
+            (mother,) = mothers()
+            resource.prlimit(mother, resource.RLIMIT_NPROC, (0, 0))
+            with pytest.raises(JailUnavailable):
+                await opened.run(name(echo), b"", LIMITS)
+
+    asyncio.run(story())
+
+
+def test_the_mother_of_every_real_job_has_one_thread_and_passes_no_descriptor_on() -> None:
+    async def story() -> tuple[int, list[int], list[int]]:
+        async with jail.Jail(*REAL_JOBS, *JOBS, concurrent=2) as opened:
+            neighbour = asyncio.create_task(opened.run(name(sleep), b"0.5", LIMITS))
+            await asyncio.shield(opened._warm)
+            (mother,) = mothers()
+            threads = threads_of(mother)
+            held = await opened.run(name(descriptors), b"", LIMITS)
+            await neighbour
+            return threads, *held
+
+    assert asyncio.run(story()) == (1, [0, 1, 2, 3], [0, 3])
+
+
+def test_a_job_whose_imports_start_a_thread_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "threaded.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n",
+        "utf-8",
+    )
+
+    async def story() -> None:
+        async with jail.Jail("threaded:function") as opened:
+            with pytest.raises(JailUnavailable):
+                await opened.run("threaded:function", b"", LIMITS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        asyncio.run(story())
 
 
 PARENT = """
@@ -394,7 +519,7 @@ limits = jail.Limits(memory_bytes=512 << 20, cpu_seconds=60, wall_seconds=60, ou
 async def story():
     async with jail.Jail({job!r}, concurrent=2) as opened:
         working = asyncio.create_task(opened.run({job!r}, b"60", limits))
-        await asyncio.gather(*list(opened._spares))
+        await opened._warm
         await asyncio.sleep(0.3)
         print("ready", flush=True)
         await working
@@ -407,13 +532,10 @@ def test_no_child_outlives_a_killed_parent() -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"ready\n"
-        children = children_of(parent.pid)
-        assert len(children) == 3
+        children = descendants_of(parent.pid)
+        assert len(children) == 2
         parent.kill()
-    until = time.monotonic() + 5
-    while time.monotonic() < until and any(alive(child) for child in children):
-        time.sleep(0.02)
-    assert not any(alive(child) for child in children)
+    assert gone(*children)
 
 
 def test_a_workbook_and_a_pdf_are_read_inside() -> None:
@@ -443,6 +565,33 @@ def children_of(pid: int) -> set[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         children.update(int(child) for child in (task / "children").read_text("ascii").split())
     return children
+
+
+def threads_of(pid: int) -> int:
+    return len([*Path(f"/proc/{pid}/task").iterdir()])
+
+
+def descendants_of(pid: int) -> set[int]:
+    children = children_of(pid)
+    return children.union(*map(descendants_of, children))
+
+
+def mothers() -> set[int]:
+    """The mothers of all jails of this process."""
+    found = set()
+    for pid in children_of(os.getpid()):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if b"service.ground.jail" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(pid)
+    return found
+
+
+def gone(*pids: int) -> bool:
+    """Wait until they are."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until and any(map(alive, pids)):
+        time.sleep(0.02)
+    return not any(map(alive, pids))
 
 
 def alive(pid: int) -> bool:

@@ -239,6 +239,27 @@ def test_a_bad_standing_beats_every_statement(
     expect(page.locator("[data-step=statement-genuine]")).not_to_have_class("pass")
 
 
+def test_what_comes_back_out_of_the_browsers_memory_is_asked_again(
+    served: Served, opening: Opening
+) -> None:
+    shown = served.shown["valid"]
+    page = opening(f"/v/{shown.public_id}#{shown.digits}")
+    expect(page.get_by_text(shown.name)).to_be_visible()
+    served.run(stand(served, shown, "suspended"))
+    try:
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+        expect(page.locator("#verdict")).to_have_class("suspended")
+    finally:
+        served.run(stand(served, shown, "valid"))
+
+
+async def stand(served: Served, shown: Shown, standing: str) -> None:
+    async with served.world.connection() as connection:
+        await connection.execute(
+            "update certificate set standing = $2 where public_id = $1", shown.public_id, standing
+        )
+
+
 def test_a_specimen_is_never_green(served: Served, opening: Opening) -> None:
     shown = served.shown["specimen"]
     page = opening(f"/v/{shown.public_id}#{shown.digits}")

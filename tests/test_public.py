@@ -162,9 +162,14 @@ async def test_whatever_stands_in_a_form_is_no_fault_of_ours(site: Visited, door
     url = f"/verify/{door}"
     multipart = "multipart/form-data; boundary=x"
     part = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n%s\r\n\xff\xfe\r\n--x--\r\n'
+    half = (
+        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n'
+        b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-\r\n"  # half a character
+    )
     for kind, body in (
         (multipart, part % (b"number", b"Content-Type: text/plain; charset=nothing\r\n")),
         (multipart, part % (b"text", b"")),
+        (multipart, half % b"number" + half % b"name" + half % b"text" + b"--x--\r\n"),
         (multipart, b"--x"),
         ("multipart/form-data", b"--x"),
         ("application/x-www-form-urlencoded", b"number=%FF%00&name=%ED%A0%80&text=%FF&file=%00"),
@@ -177,6 +182,14 @@ async def test_whatever_stands_in_a_form_is_no_fault_of_ours(site: Visited, door
     if door != "file":
         page = await site.client.post(url, data=many, headers=BROWSER)
         assert (page.status_code, "文件太大" in page.text) == (413, True)
+
+
+async def test_no_form_but_an_upload_is_read_beyond_32_kilobytes(site: Visited) -> None:
+    begun = time.perf_counter()
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await site.client.post("/verify/file", content=b"a&" * (5 << 20), headers=kind)
+    assert answer.status_code == 400
+    assert time.perf_counter() - begun < 1
 
 
 async def test_whoever_reloads_an_answer_comes_back_to_the_forms(site: Visited) -> None:

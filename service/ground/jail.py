@@ -88,6 +88,7 @@ class Jail:
         for life in self._lives:
             life.cancel()
         await asyncio.gather(*self._lives, return_exceptions=True)
+        self._warm.cancel()  # whoever still waits for it
 
     async def run(
         self, job: str, data: bytes, limits: Limits, arguments: Mapping[str, Any] | None = None
@@ -176,16 +177,14 @@ async def _keep(
 
 def _hand_over(control: socket.socket, held: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
     """Give a child's ends of its pipes to the mother; return where to ask it and where to hear."""
-    (request_from, request), (answer, answer_to) = (
-        [
-            held.enter_context(cast(BinaryIO, os.fdopen(end, mode, 0)))
-            for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
-        ]
-        for _ in range(2)
-    )
-    with request_from, answer_to:
+    ends = [
+        held.enter_context(cast(BinaryIO, os.fdopen(end, mode, 0)))
+        for _ in ("request", "answer")
+        for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
+    ]
+    with ends[0] as request_from, ends[3] as answer_to:
         socket.send_fds(control, [b"\n"], [request_from.fileno(), answer_to.fileno()])
-    return request, answer
+    return ends[1], ends[2]
 
 
 async def _exchange(request: BinaryIO, answer: BinaryIO, asked: bytes, limits: Limits) -> bytes:
@@ -215,10 +214,9 @@ async def _exchange(request: BinaryIO, answer: BinaryIO, asked: bytes, limits: L
 
 
 def _judge(status: bytes, answer: bytes) -> Any:
-    if status == b"%d" % -signal.SIGXCPU:
-        raise _exceeded("time")
-    if status == b"%d" % _OUT_OF_MEMORY:
-        raise _exceeded("memory")
+    for ended, limit in ((-signal.SIGXCPU, "time"), (_OUT_OF_MEMORY, "memory")):
+        if status == b"%d" % ended:
+            raise _exceeded(limit)
     if status == b"%d" % _NOT_STARTED:
         raise JailUnavailable
     try:
@@ -244,10 +242,16 @@ def _mother(jobs: list[str]) -> None:
     gc.freeze()
     if len([*Path("/proc/self/task").iterdir()]) != 1:
         raise RuntimeError("a job's imports have started a thread, which no child would have")
-    control, events = socket.socket(fileno=0), select.epoll()
-    control.send(b"\n")
-    events.register(0, select.EPOLLIN)
-    heard: dict[int, tuple[int, ...]] = {0: ()}  # a child's own end and its caller's tell of it
+    with socket.socket(fileno=0) as control:
+        control.send(b"\n")
+        _serve(control, functions)
+
+
+def _serve(control: socket.socket, functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Fork a child for each two pipes; once it or its caller is gone, tell how it ended."""
+    events = select.epoll()
+    events.register(control, select.EPOLLIN)
+    heard: dict[int, tuple[int, ...]] = {control.fileno(): ()}
     while heard:
         ((ready, _),) = events.poll(maxevents=1)
         if child := heard[ready]:
@@ -255,30 +259,33 @@ def _mother(jobs: list[str]) -> None:
                 events.unregister(end)
                 del heard[end]
                 os.close(end)
-            _bury(child[0], child[3])
+            os.kill(child[0], signal.SIGKILL)
+            _tell(child[3], os.waitstatus_to_exitcode(os.waitpid(child[0], 0)[1]))
         elif pipes := socket.recv_fds(control, 1, 2)[1]:
-            if born := _fork(functions, *pipes):
-                child = (born, os.pidfd_open(born), *pipes)
-                for end, event in zip(child[1:3], (select.EPOLLIN, 0), strict=True):
-                    events.register(end, event)
-                    heard[end] = child
+            try:
+                forked = _fork(functions, *pipes)
+            except OSError:
+                os.close(pipes[0])
+                _tell(pipes[1], _NOT_STARTED)
+                continue
+            child = (forked, os.pidfd_open(forked), *pipes)
+            for end, event in zip(child[1:3], (select.EPOLLIN, 0), strict=True):
+                events.register(end, event)  # 0: not what is written, but that the writer is gone
+                heard[end] = child
         else:
-            events.unregister(0)
-            del heard[0]
+            events.unregister(control)
+            del heard[ready]
+
+
+def _tell(answer_to: int, status: int) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(answer_to, "wb", 0) as answer:
+        answer.write(b"\n%d" % status)
 
 
 def _function(job: str) -> Callable[..., Any]:
     module, _, name = job.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
-
-
-def _bury(child: int, answer_to: int) -> None:
-    """Kill a child that has not ended by itself, and tell in the end how it ended."""
-    os.kill(child, signal.SIGKILL)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with contextlib.suppress(BrokenPipeError), os.fdopen(answer_to, "wb", 0) as answer:
-        answer.write(b"\n%d" % status)
 
 
 def _fork(functions: Mapping[str, Callable[..., Any]], request_from: int, answer_to: int) -> int:

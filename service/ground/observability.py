@@ -44,7 +44,7 @@ LIMITED = Counter(
 UNCOUNTED = Counter(
     "qianfa_limits_uncounted", "Questions let pass while no store counted.", registry=REGISTRY
 )
-UPLOADS = Gauge("qianfa_uploads", "Large bodies being read and examined now.", registry=REGISTRY)
+BODY_BYTES = Gauge("qianfa_body_bytes", "Bytes of bodies held now.", registry=REGISTRY)
 STOPPED = Counter(
     "qianfa_jail_stopped", "Files that a jail stopped reading.", ("limit",), registry=REGISTRY
 )

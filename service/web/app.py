@@ -29,7 +29,7 @@ def application(site: Site) -> ASGIApp:
             [*public.HANDLERS, *api.HANDLERS, *candidates.HANDLERS, *published.HANDLERS],
             state=State({"site": site}),
             exception_handlers=handlers,
-            middleware=[DefineMiddleware(guards.Admission, places=guards.Places())],
+            middleware=[DefineMiddleware(guards.Admission, room=guards.Room())],
             request_max_body_size=_BODY_BYTES_MAX,
             include_in_schema=False,
             logging_config=None,  # its lines would hold paths, and a path holds an ID
@@ -37,9 +37,9 @@ def application(site: Site) -> ASGIApp:
                 title="签发 Qianfa: verification",
                 version="1",
                 description="证书查验接口 / Verdicts on vocational capability certificates",
-                path="/api/v1",
+                path="/api/v1/openapi.json",  # the framework answers everything below it
                 use_handler_docstrings=True,
-                render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+                render_plugins=[JsonRenderPlugin(path="/")],
             ),
         )
     )

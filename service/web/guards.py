@@ -2,17 +2,15 @@
 
 Every answer carries the headers of `problems.HEADERS`, an ID of its request that no stranger chose,
 and what is left of the limits it counted against; a fault in any layer still becomes a problem.
-A form is taken only from a page of ours, few large bodies are read at once, and whoever sends or
-reads too slowly is put off.
+A form is taken only from a page of ours, what strangers send has so much room and no more, and
+whoever sends or reads too slowly is put off.
 """
 
 import asyncio
-import contextlib
 import gc
 import math
 import socket
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 import h11
@@ -29,9 +27,8 @@ from service.web.limits import Counted
 from service.web.problems import Problem
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_LARGE_BODY_BYTES: Final = 64 << 10
-_LARGE_BODIES_MAX: Final = 8
-_LARGE_BODIES_EACH_MAX: Final = 4
+_BODY_BYTES_MAX: Final = 80 << 20  # at once, of all together
+_BODY_BYTES_EACH_MAX: Final = 40 << 20  # of one address
 _BUSY_SECONDS: Final = 10
 _SHUTDOWN_SECONDS: Final = 10
 _TRANSPORT_SECURITY: Final = (b"strict-transport-security", b"max-age=31536000")
@@ -162,37 +159,36 @@ def _allowing_head(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     return header
 
 
-class Places:
-    """The places for large bodies, a few for each address: who finds none is turned away."""
+class Room:
+    """The room for what strangers send, counted in bytes that came: who dribbles takes little."""
 
     def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
 
-    @contextlib.contextmanager
-    def take(self, address: str) -> Iterator[None]:
-        """Hold a place.
+    def take(self, address: str, size: int) -> None:
+        """Hold some more bytes of an address.
 
-        Raises: TooManyRequests, where all are taken.
+        Raises: TooManyRequests, where they have no room.
         """
-        taken = self._taken
-        if taken.total() >= _LARGE_BODIES_MAX or taken[address] >= _LARGE_BODIES_EACH_MAX:
+        held = self._held
+        if held.total() + size > _BODY_BYTES_MAX or held[address] + size > _BODY_BYTES_EACH_MAX:
             raise TooManyRequests(seconds=_BUSY_SECONDS)
-        taken[address] += 1
-        observability.UPLOADS.inc()
-        try:
-            yield
-        finally:
-            taken[address] -= 1
-            if not taken[address]:
-                del taken[address]
-            observability.UPLOADS.dec()
+        held[address] += size
+        observability.BODY_BYTES.inc(size)
+
+    def give(self, address: str, size: int) -> None:
+        """Hold them no longer."""
+        self._held[address] -= size
+        if not self._held[address]:
+            del self._held[address]
+        observability.BODY_BYTES.dec(size)
 
 
 class Admission:
     """Lets a request that may change something, or brings a body, in to its handler or not."""
 
-    def __init__(self, app: ASGIApp, places: Places) -> None:
-        self._app, self._places = app, places
+    def __init__(self, app: ASGIApp, room: Room) -> None:
+        self._app, self._room = app, room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -202,14 +198,23 @@ class Admission:
         if scope["type"] != ScopeType.HTTP or scope["method"] in _SAFE:
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        if _is_foreign(headers):
+        if _is_foreign(dict(scope["headers"])):
             raise ForeignRequest
-        if not _is_large(headers):
-            await self._app(scope, receive, send)
-            return
-        with self._places.take(limits.address(scope["client"])):
-            await self._app(scope, receive, send)
+        address = limits.address(scope["client"])
+        held = 0
+
+        async def receiving() -> Any:
+            nonlocal held
+            message: Any = await receive()
+            size = len(message.get("body", b""))
+            self._room.take(address, size)
+            held += size
+            return message
+
+        try:
+            await self._app(scope, receiving, send)
+        finally:
+            self._room.give(address, held)
 
 
 def _is_foreign(headers: dict[bytes, bytes]) -> bool:
@@ -224,11 +229,6 @@ def _is_foreign(headers: dict[bytes, bytes]) -> bool:
         return site not in (b"same-origin", b"none")
     origin = headers.get(b"origin", b"null")
     return origin != b"null" and origin.partition(b"://")[2] != headers.get(b"host")
-
-
-def _is_large(headers: dict[bytes, bytes]) -> bool:
-    length = headers.get(b"content-length", b"0")
-    return b"transfer-encoding" in headers or len(length) > 9 or int(length) > _LARGE_BODY_BYTES
 
 
 class Patience(H11Protocol):

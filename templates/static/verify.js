@@ -24,6 +24,8 @@ if (digits) {
   answer().catch(() => note("unchecked"));
 } else keep();
 addEventListener("hashchange", () => carries() && location.reload());
+// What the browser shows once more out of its memory may have been revoked since.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 if (navigator.serviceWorker) navigator.serviceWorker.register("/sw.js");
 
 async function answer() {
