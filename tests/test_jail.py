@@ -438,7 +438,7 @@ def test_when_a_mother_dies_her_jobs_are_refused_and_the_next_finds_a_successor(
                 (mother,) = mothers()
                 working = asyncio.create_task(opened.run(name(sleep), b"60", LIMITS))
                 await asyncio.sleep(0.2)
-                doomed = descendants_of(os.getpid())
+                doomed = {mother, *descendants_of(mother)}
                 if began == "idle":
                     working.cancel()
                     with pytest.raises(asyncio.CancelledError):

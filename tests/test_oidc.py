@@ -29,7 +29,6 @@ from tests.town import Town
 
 CLIENT, SECRET = "qianfa", "s3cret/+:"
 RETURN_TO = "http://test/me/identity/back"
-NOW = datetime.datetime.now(datetime.UTC)
 KEY = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 RSA = RSAKey.generate_key(2048, {"kid": "two", "use": "sig"})
 OTHER = ECKey.generate_key("P-256", {"kid": "one"})
@@ -133,12 +132,12 @@ class Meeting(msgspec.Struct, frozen=True):
         """Sign in and come back."""
         ticket = ticket or _ticket()
         brought = self.desk.sign_in(await self.provider.address(ticket, RETURN_TO))
-        person = await self.provider.prove(ticket, RETURN_TO, now=NOW, **brought)
+        person = await self.provider.prove(ticket, RETURN_TO, now=_now(), **brought)
         return person.name, person.id_number
 
 
 def _ticket(minutes: int = 5) -> str:
-    return f"{int(NOW.timestamp()) + minutes * 60}.{uuid.uuid4().hex}"
+    return f"{int(_now().timestamp()) + minutes * 60}.{uuid.uuid4().hex}"
 
 
 @pytest.fixture
@@ -263,10 +262,10 @@ async def test_an_answer_that_another_browser_began_proves_nothing(meeting: Meet
         (late, state_late),
     ):
         with pytest.raises(IdentityUnproven):
-            await provider.prove(used, RETURN_TO, now=NOW, **(brought | changed))
-    await provider.prove(ticket, RETURN_TO, now=NOW, **brought)
+            await provider.prove(used, RETURN_TO, now=_now(), **(brought | changed))
+    await provider.prove(ticket, RETURN_TO, now=_now(), **brought)
     with pytest.raises(IdentityUnproven):  # the provider gives a code away once
-        await provider.prove(ticket, RETURN_TO, now=NOW, **brought)
+        await provider.prove(ticket, RETURN_TO, now=_now(), **brought)
 
 
 async def test_a_provider_that_is_absent_or_another_proves_nothing(
@@ -374,3 +373,7 @@ def test_a_provider_that_is_half_set_stops_the_start(
     given = {"oidc_issuer": "https://id.example", "oidc_client_id": CLIENT} | changed
     with pytest.raises(SettingRefused, match=named):
         wiring.provider(msgspec.structs.replace(town.world.settings, **given))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
