@@ -484,7 +484,7 @@ def test_the_mother_of_every_real_job_has_one_thread_and_passes_no_descriptor_on
     async def story() -> tuple[int, list[int], list[int]]:
         async with jail.Jail(*REAL_JOBS, *JOBS, concurrent=2) as opened:
             neighbour = asyncio.create_task(opened.run(name(sleep), b"0.5", LIMITS))
-            await asyncio.shield(opened._warm)
+            await opened.warm()
             (mother,) = mothers()
             threads = threads_of(mother)
             held = await opened.run(name(descriptors), b"", LIMITS)
@@ -519,7 +519,7 @@ limits = jail.Limits(memory_bytes=512 << 20, cpu_seconds=60, wall_seconds=60, ou
 async def story():
     async with jail.Jail({job!r}, concurrent=2) as opened:
         working = asyncio.create_task(opened.run({job!r}, b"60", limits))
-        await opened._warm
+        await opened.warm()
         await asyncio.sleep(0.3)
         print("ready", flush=True)
         await working

@@ -257,7 +257,8 @@ async def test_a_bad_standing_beats_everything_at_every_door(issued: Issued) -> 
 
 async def test_a_name_may_be_typed_with_other_separators_and_spaces(issued: Issued) -> None:
     number = issued.number.translate({digit: digit + 0xFEE0 for digit in range(48, 58)})
-    for typed in ("扎西旺堆•索朗多吉", "扎西旺堆・索朗多吉", " 扎西旺堆\u3000· 索朗多吉 "):
+    for typed in ("扎西旺堆•索朗多吉", "扎西旺堆・索朗多吉", " 扎西旺堆\u3000· 索朗多吉 ",
+                  "扎西旺堆\u200b索朗多吉"):  # fmt: skip
         verdict = await issued.ask(f" {number[:8]} {number[8:]}", typed)
         assert verdict.status is Status.VALID, typed
 

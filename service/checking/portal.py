@@ -31,7 +31,6 @@ SHARE_DAYS = (7, 30, 90)
 PROPOSAL_LENGTH_MAX = 200
 _TICKET_SECONDS = 600
 _TICKET = re.compile(r"([0-9]{10})\.([\w-]{43})", re.ASCII)
-_UNSAID = people.ZERO_WIDTH | dict.fromkeys(map(ord, "·.。"))  # comes with pasting; hard to type
 _DOCUMENT = re.compile(r"[A-Z]{1,3}[0-9]{6}|[0-9]{9}")
 
 
@@ -160,11 +159,19 @@ async def find(
     The kind of the document is not asked: the number is looked for under every kind. Whatever is
     typed, the same hashes are made, the same one statement is run and every row of it compared.
     """
-    number, typed, wanted = _tidy(claim.id_number), _tidy(claim.second), _comparable(claim.name)
+    number, typed, wanted = (
+        _tidy(claim.id_number),
+        _tidy(claim.second),
+        people.comparable_name(claim.name),
+    )
     keys = [lookup.person_key(kind, number) for kind in IdKind]
     phones = [lookup.phone_key(key, typed) for key in keys]
     found = await _find(connection, person_keys=keys, phone_keys=phones)
-    named = {one.person_key for one in found if hmac.compare_digest(_comparable(one.name), wanted)}
+    named = {
+        one.person_key
+        for one in found
+        if hmac.compare_digest(people.comparable_name(one.name), wanted)
+    }
     seconded = {one.person_key for one in found if _agrees(one, typed, factor)}
     return sorted(named & seconded)
 
@@ -349,10 +356,6 @@ def _agrees(found: _Found, typed: str, factor: SecondFactor) -> bool:
 
 def _tidy(text: str) -> str:
     return people.tidy(text).encode("utf-8", "replace").decode()
-
-
-def _comparable(name: str) -> bytes:
-    return people.plain_name(name).translate(_UNSAID).casefold().encode("utf-8", "replace")
 
 
 def _seal(lookup: Lookup, public_id: str, until: str) -> str:

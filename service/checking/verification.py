@@ -58,10 +58,10 @@ async def by_number(
 
     An unknown number and a wrong name are one and the same answer.
     """
-    typed = _comparable(name)
+    typed = people.comparable_name(name)
     found = None
     for entry in await _by_number(connection, number=people.tidy(number)):
-        if hmac.compare_digest(_comparable(entry.name), typed) and found is None:
+        if hmac.compare_digest(people.comparable_name(entry.name), typed) and found is None:
             found = entry
     presented = Presented(door=Door.NUMBER, entry=found, name_agrees=found is not None)
     return _decide(presented, now)
@@ -171,10 +171,6 @@ def _decide(presented: Presented, now: datetime.datetime) -> Verdict:
     verdict = decision.decide(presented, now)
     observability.decided(verdict.door.value, verdict.status.value)
     return verdict
-
-
-def _comparable(name: str) -> bytes:
-    return people.plain_name(name).casefold().encode("utf-8", "replace")
 
 
 def _encode_pins(pins: Mapping[str, Pin]) -> Collection[Any]:

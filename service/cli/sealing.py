@@ -73,6 +73,7 @@ def serve(settings: Settings) -> None:
             worker.processes(settings, address, until_empty=False),
             wiring.site(settings, address) as site,
         ):
+            await site.examiner.warm()
             server = guards.server(app.application(site), proxies=settings.proxies)
             terminal.say(f"http://127.0.0.1:{settings.port}/  (Ctrl-C)")
             await server.serve([listening])

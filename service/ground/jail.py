@@ -79,16 +79,27 @@ class Jail:
         self._callers = 0
         self._places = asyncio.Semaphore(concurrent)
         self._lives: set[asyncio.Task[None]] = set()
+        self._warm: asyncio.Future[socket.socket] | None = None
 
     async def __aenter__(self) -> Self:
-        self._renew()
         return self
+
+    async def warm(self) -> None:
+        """Start the mother now, and not when the first job asks for her.
+
+        Raises: JailUnavailable.
+        """
+        try:
+            await self._mother()
+        except OSError as error:
+            raise JailUnavailable from error
 
     async def __aexit__(self, *_: object) -> None:
         for life in self._lives:
             life.cancel()
         await asyncio.gather(*self._lives, return_exceptions=True)
-        self._warm.cancel()  # whoever still waits for it
+        if self._warm:
+            self._warm.cancel()  # whoever still waits for it
 
     async def run(
         self, job: str, data: bytes, limits: Limits, arguments: Mapping[str, Any] | None = None
@@ -130,19 +141,24 @@ class Jail:
     ) -> tuple[socket.socket, tuple[BinaryIO, BinaryIO]]:
         """Have a child forked; a mother that ended, retired or could not start has a successor."""
         while True:
-            if self._warm.done() and (self._warm.exception() or self._warm.result().fileno() < 0):
-                self._renew()
-            control = await asyncio.shield(self._warm)
+            control = await self._mother()
             try:
                 return control, _hand_over(control, held)
             except ConnectionError:
                 control.close()
 
-    def _renew(self) -> None:
-        self._warm: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+    async def _mother(self) -> socket.socket:
+        warm = self._warm
+        if warm is None or (warm.done() and (warm.exception() or warm.result().fileno() < 0)):
+            warm = self._renew()
+        return await asyncio.shield(warm)
+
+    def _renew(self) -> asyncio.Future[socket.socket]:
+        self._warm = asyncio.get_running_loop().create_future()
         life = asyncio.create_task(_keep(self._jobs, self._start_seconds, self._warm))
         self._lives.add(life)
         life.add_done_callback(self._lives.discard)
+        return self._warm
 
 
 async def _keep(

@@ -114,6 +114,7 @@ _USCC_WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 HALF_WIDTH = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)}
 ZERO_WIDTH = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF])
 _TIDY = HALF_WIDTH | ZERO_WIDTH
+_UNSAID = ZERO_WIDTH | dict.fromkeys(map(ord, "·.。"))  # comes with pasting; hard to type
 _NAME_TABLE = HALF_WIDTH | dict.fromkeys(map(ord, "•・‧･∙⋅"), 0xB7) | {0x2019: 0x27}
 _LATIN = "[A-Za-zÀ-ɏ]"
 _SPACES = re.compile("[ \u00a0\u2000-\u200a\u202f\u205f\u3000]+")
@@ -166,6 +167,11 @@ def plain_name(text: str) -> str:
     """Bring a name that somebody typed to the form in which names are compared."""
     name = unicodedata.normalize("NFC", text.translate(_NAME_TABLE).strip())
     return _STRAY_SPACE.sub("", _SPACES.sub(" ", name))
+
+
+def comparable_name(text: str) -> bytes:
+    """Bring a typed name to bytes to be compared in constant time: what is said aloud of it."""
+    return plain_name(text).translate(_UNSAID).casefold().encode("utf-8", "replace")
 
 
 def normalise_name(text: str, drawable: Collection[int]) -> str:
