@@ -4,6 +4,7 @@ Chinese first, English beside it. Findings name file, row, column and what to do
 typed reaches the terminal unescaped.
 """
 
+import datetime
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,4 +131,6 @@ def _place(finding: Finding) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(LEGAL_ZONE).isoformat(" ", "minutes")
     return value.hex()[:16] + "…" if isinstance(value, bytes) else str(value)

@@ -383,7 +383,7 @@ def test_the_server_answers_and_ends_with_nothing_left_behind(
     process.send_signal(ending)
     said, _ = process.communicate(timeout=20)
     assert process.returncode in (0, 128 + ending)
-    assert said.decode().startswith(f"http://127.0.0.1:{port}/")
+    assert said.decode().startswith(f"http://localhost:{port}/")
     assert UNKNOWN_ID not in said.decode()
     assert not _session(process.pid)
 

@@ -25,7 +25,7 @@ from service.checking.decision import Status
 from service.cli import acting
 from service.ground import db, migrate
 from service.ground.db import Connection, Role
-from service.ground.errors import KeyRenewed, KeyUnpublished, Refusal
+from service.ground.errors import KeyRenewed, KeyUnpublished, Refusal, StatusListsBehind
 from service.issuing import public_keys, publication
 from service.registry import journal
 from service.web import app
@@ -492,6 +492,21 @@ def test_publish_writes_the_same_bytes_and_leaves_what_has_not_changed(
     assert "written: 1" in type_("publish", folder).output
     after = {name: path.stat() for name, path in files.items()}
     assert [name for name in files if before[name] != after[name]] == ["status/0"]
+
+
+def test_a_list_that_lacks_a_change_is_not_published_before_it_is_signed(
+    shell: Shell, tmp_path: Path
+) -> None:
+    assert isinstance(type_("publish", tmp_path).exception, StatusListsBehind)
+    _, listed = shell.published(tmp_path)
+    before = listed.read_bytes()
+    asyncio.run(shell.issued.world.stand("revoked"))
+    refused = type_("publish", tmp_path).exception
+    assert isinstance(refused, StatusListsBehind)
+    assert refused.retry
+    assert listed.read_bytes() == before
+    shell.published(tmp_path)
+    assert listed.read_bytes() != before
 
 
 def test_of_several_who_publish_at_once_nobody_shows_half_a_file(tmp_path: Path) -> None:

@@ -310,6 +310,7 @@ async def test_a_qr_text_is_judged_by_its_statement(issued: Issued, tmp_path: Pa
         assert verdict.status in statuses, text[:80]
         assert verdict.number in (None, issued.number), text[:80]
         assert verdict.name is None
+    assert (await issued.ask(f"{elsewhere}#{digits}")).reason == "statement-elsewhere"
 
 
 def _change(pdf: bytes, place: int) -> bytes:

@@ -272,6 +272,8 @@ def _conclude_file(
 
 
 def _conclude_statement(reason: token.Reason) -> tuple[Status, str]:
+    if reason is token.Reason.OTHER_HOST:
+        return Status.ALTERED, "statement-elsewhere"
     if reason in _UNTRUSTED:
         return Status.UNTRUSTED, "statement-of-others"
     if reason in _ALTERED:

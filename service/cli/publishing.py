@@ -1,6 +1,7 @@
 """Publishing: keys and status lists as files, and what anybody can verify with them alone."""
 
 import asyncio
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from service.ground.db import Role
 from service.ground.jail import Jail
 from service.ground.settings import Settings
 from service.issuing import publication
+from service.issuing.batches import LEGAL_ZONE
 from signing import appearance, key_set, status
 from signing.cose import Purpose
 from signing.errors import StatusListRefused
@@ -29,11 +31,15 @@ _PICTURE_JOB, _PDF_JOB = "signing.appearance:read_picture", "signing.examine:qr_
 def publish(settings: Settings, folder: Path) -> None:
     """写出公钥与状态表，供静态发布 / Write keys and status lists as static files.
 
-    未变的文件不动；可定时运行 / Unchanged files stay untouched; run it as often as you like.
+    .well-known/jwks.json, .well-known/cose-keys, status/N；未变的文件不动。
+
+    Unchanged files stay untouched; run it as often as you like.
     """
 
     async def work(address: str) -> None:
         async with wiring.connection(address) as connection, db.acting(connection, Role.PUBLIC):
+            if await publication.behind(connection):
+                raise errors.StatusListsBehind
             documents = await publication.documents(connection)
         changed = [path for path, content in documents.items() if _held(folder / path) != content]
         for path in changed:
@@ -58,7 +64,9 @@ def verify_offline(
     for path in list_paths:
         try:
             signed = acting.read(path, status.SIZE_LIMIT)
-            lists.append(status.verify(signed, keys[Purpose.STATUS], now))
+            read = status.verify(signed, keys[Purpose.STATUS], now)
+            lists.append(read)
+            terminal.say(f"状态表 status list: {_told(read.issued_at)} – {_told(read.expires_at)}")
         except StatusListRefused as refused:
             terminal.err.print(terminal.plain(f"{path}: {refused}"), soft_wrap=True)
     text = what
@@ -77,6 +85,10 @@ async def _qr_text(path: str, content: bytes) -> str:
     if not text:
         raise errors.FileUnusable(path=path, reason="读不到二维码 no QR code can be read")
     return str(text)
+
+
+def _told(at: datetime.datetime) -> str:
+    return at.astimezone(LEGAL_ZONE).isoformat(" ", "minutes")
 
 
 def _held(path: Path) -> bytes | None:

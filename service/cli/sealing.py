@@ -75,7 +75,7 @@ def serve(settings: Settings) -> None:
         ):
             await site.examiner.warm()
             server = guards.server(app.application(site), proxies=settings.proxies)
-            terminal.say(f"http://127.0.0.1:{settings.port}/  (Ctrl-C)")
+            terminal.say(f"http://localhost:{settings.port}/  (Ctrl-C)")
             await server.serve([listening])
 
     observability.configure()

@@ -550,3 +550,11 @@ class IdentityUnproven(Refusal):
     """统一身份认证没有完成；请重新登录，或改用姓名和证件号码查询。
     The identity provider did not prove who you are; sign in again, or use name and document.
     """
+
+
+class StatusListsBehind(Refusal):
+    """状态表落后于登记，未写出任何文件；请先运行 qianfa issue（或让 serve 运行），再发布。
+    A status list lacks a change and nothing was written; run qianfa issue or serve, then publish.
+    """
+
+    retry = True

@@ -48,6 +48,7 @@ REFRESH_SHARE = 0.4  # of its lifetime: before half of it is over, however seldo
 _next = _sql.perhaps("next", Due)
 _out_of_force = _sql.many("out_of_force", _Standing)
 _keep = _sql.run("keep")
+_behind = _sql.one("behind", bool)
 _status_list = _sql.perhaps("status_list", bytes)
 _status_lists = _sql.many("status_lists", _Published)
 
@@ -115,6 +116,11 @@ async def jwks(connection: Connection) -> bytes:
 async def cose_keys(connection: Connection) -> bytes:
     """Return the published keys as a COSE_KeySet."""
     return key_set.to_cose(await public_keys.cose_keys(connection))
+
+
+async def behind(connection: Connection) -> bool:
+    """Tell whether a status list lacks a change that the register holds."""
+    return await _behind(connection)
 
 
 async def status_list(connection: Connection, number: int) -> bytes | None:

@@ -29,6 +29,10 @@ update status_list set signed = :signed, kid = :kid, issued_at = :issued_at,
     expires_at = :expires_at, places_sha256 = :places_sha256, token = :token
 where list_number = :list_number;
 
+-- behind() -> bool
+-- Whether a list lacks a change.
+select exists (select from status_list where signed < wanted);
+
 -- status_list(list_number) -> bytes?
 -- A list as it is published.
 select token from status_list where list_number = :list_number::bigint and token is not null;

@@ -71,4 +71,4 @@ create index certificate_void_listed on certificate (status_index)
 create trigger never_deleted before delete on status_list
     for each row execute function refuse_change();
 grant select, update on status_list to qianfa_worker;
-grant select (list_number, issued_at, expires_at, token) on status_list to qianfa_public;
+grant select (list_number, wanted, signed, issued_at, expires_at, token) on status_list to qianfa_public;
