@@ -202,6 +202,17 @@ def test_the_statement_of_another_certificate_turns_the_page(
     shows(page, "已被改动")
 
 
+def test_a_genuine_statement_at_another_address_is_told_from_an_altered_one(
+    served: Served, browser: Browser
+) -> None:
+    shown = served.shown["valid"]
+    page = browser.new_page()
+    page.goto(f"{served.url.replace('localhost', '127.0.0.1')}/v/{shown.public_id}#{shown.digits}")
+    shows(page, "已被改动")
+    expect(page.locator("#said")).to_contain_text("可能是仿冒网站")
+    page.close()
+
+
 def test_a_genuine_statement_that_differs_from_the_register_turns_the_page(
     served: Served, opening: Opening
 ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.exceptions import HTTPException
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import (
@@ -36,7 +36,7 @@ from service.registry import people
 from service.web import limits, problems, public, site
 from service.web.limits import Rule
 from service.web.problems import Problem
-from service.web.site import Site
+from service.web.site import Asking, Site
 
 ITEMS_MAX: Final = 200
 BATCH_BYTES_MAX: Final = 2 << 20
@@ -46,7 +46,6 @@ _REASON_LENGTH_MAX: Final = 120
 
 _ID_PATTERN: Final = r"^[0-9a-hjkmnp-tv-z]{16}$(?!\n)"  # as JavaScript reads it, too
 
-Asking: TypeAlias = Request[Any, Any, Any]
 PublicId = Annotated[
     str,
     PathParameter(

@@ -7,10 +7,9 @@ gets a page.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from litestar import MediaType, Request, Response, get, post
+from litestar import MediaType, Response, get, post
 from litestar.datastructures import State, UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
@@ -24,15 +23,13 @@ from service.registry import people
 from service.web import limits, pages, problems, site
 from service.web.limits import Rule
 from service.web.pages import Asset, Language
-from service.web.site import Site
+from service.web.site import Asking, Site
 
 FORM_BYTES_MAX: Final = 32 << 10
 UPLOAD_BYTES_MAX: Final = verification.UPLOAD_BYTES_MAX + (64 << 10)  # with the form around it
 NUMBER_SECONDS_MIN: Final = 0.25
 _PUBLIC_ID = re.compile("[0-9a-hjkmnp-tv-z]{16}")
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
-
-Asking: TypeAlias = Request[Any, Any, Any]
 
 
 @get("/", media_type=MediaType.HTML)
@@ -45,7 +42,7 @@ async def home(request: Asking, state: State) -> Response[str]:
 async def shell(request: Asking, state: State) -> Response[str]:
     """Show a result page without a certificate: what a device keeps, to verify without network."""
     verdict = decision.decide(Presented(door=Door.OFFLINE, register_silent=True), site.now())
-    return _page(request, state.site, "verdict.html", verdict=verdict, again={}, kept=True)
+    return site.page(request, state.site, "verdict.html", verdict=verdict, again={}, kept=True)
 
 
 @get("/v/{public_id:str}", media_type=MediaType.HTML)
@@ -75,7 +72,7 @@ async def numbered(request: Asking, state: State) -> Response[str]:
     async with site.floor(NUMBER_SECONDS_MIN):
         await asked.limits.take(Rule.NUMBER, limits.address_of(request))
         form = await site.form(request)
-        number, name = people.tidy(_text(form, "number")), _text(form, "name")
+        number, name = people.tidy(site.text(form, "number")), site.text(form, "name")
         if not number or not name:
             return _home(request, asked, missing="number", number=number)
         await asked.limits.take(Rule.NUMBER_ITSELF, number)
@@ -92,7 +89,7 @@ async def pasted(request: Asking, state: State) -> Response[str]:
     """Answer the text of a QR code."""
     asked: Site = state.site
     await asked.limits.take(Rule.TEXT, limits.address_of(request))
-    text = _text(await site.form(request), "text")
+    text = site.text(await site.form(request), "text")
     if not text:
         return _home(request, asked, missing="text")
     try:
@@ -146,28 +143,19 @@ async def service_worker(request: Asking, state: State) -> Response[bytes]:
 
 def _home(request: Asking, asked: Site, missing: str = "", number: str = "") -> Response[str]:
     """Show the forms; `missing` names the one that was sent without what it needs."""
-    return _page(
+    return site.page(
         request, asked, "home.html", 400 if missing else 200, missing=missing, number=number
     )
 
 
 def _silent(request: Asking, asked: Site, door: Door) -> Response[str]:
     verdict = decision.decide(Presented(door=door, register_silent=True), site.now())
-    return _page(request, asked, "verdict.html", 503, verdict=verdict, again={}, kept=False)
+    return site.page(request, asked, "verdict.html", 503, verdict=verdict, again={}, kept=False)
 
 
 def _verdict(request: Asking, asked: Site, verdict: Verdict, **again: str) -> Response[str]:
     """Show a verdict; `again` is the form that asks for it once more, in the other language."""
-    return _page(request, asked, "verdict.html", verdict=verdict, again=again, kept=False)
-
-
-def _page(
-    request: Asking, asked: Site, name: str, status_code: int = 200, **facts: object
-) -> Response[str]:
-    text = asked.pages.render(name, pages.language_of(request), **facts)
-    return Response(
-        text, headers=problems.HEADERS, media_type=MediaType.HTML, status_code=status_code
-    )
+    return site.page(request, asked, "verdict.html", verdict=verdict, again=again, kept=False)
 
 
 def _asset(request: Asking, found: Asset) -> Response[bytes]:
@@ -183,12 +171,6 @@ def _asset(request: Asking, found: Asset) -> Response[bytes]:
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers, content = headers | {"Content-Encoding": "gzip"}, found.packed
     return Response(content, headers=headers, media_type=found.media_type)
-
-
-def _text(form: Mapping[str, Any], field: str) -> str:
-    """Return what was typed; the database takes no character 0."""
-    value = form.get(field)
-    return value.replace("\0", "").strip() if isinstance(value, str) else ""
 
 
 HANDLERS = (

@@ -8,10 +8,11 @@ import asyncio
 import datetime
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
-from litestar import Request
+from litestar import MediaType, Request, Response
+from litestar.datastructures import Cookie
 from litestar.exceptions import ClientException
 
 from service.checking.portal import SecondFactor
@@ -21,9 +22,12 @@ from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.issuing.batches import LEGAL_ZONE
 from service.registry.vault import Lookup
+from service.web import pages, problems
 from service.web.identity import Provider
 from service.web.limits import Limiter
 from service.web.pages import Pages
+
+Asking: TypeAlias = Request[Any, Any, Any]
 
 _WAIT_SECONDS = 5
 
@@ -75,7 +79,26 @@ async def floor(seconds: float) -> AsyncIterator[None]:
         await asyncio.sleep(until - asking.time())
 
 
-async def form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
+def page(
+    request: Asking,
+    asked: Site,
+    name: str,
+    status_code: int = 200,
+    *,
+    cookies: list[Cookie] | None = None,
+    **facts: object,
+) -> Response[Any]:
+    """Show a page in the language that was asked for."""
+    return Response(
+        asked.pages.render(name, pages.language_of(request), **facts),
+        headers=problems.HEADERS,
+        media_type=MediaType.HTML,
+        status_code=status_code,
+        cookies=cookies or [],
+    )
+
+
+async def form(request: Asking) -> Mapping[str, Any]:
     """Read a form that a stranger sent; text where a file is expected is text.
 
     Raises: HTTPException with 400 or 413.
@@ -88,3 +111,9 @@ async def form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
     except (ValueError, LookupError) as error:  # a charset or a boundary that cannot be meant
         raise ClientException from error
     return read
+
+
+def text(form: Mapping[str, Any], field: str) -> str:
+    """Return what was typed; the database takes no character 0."""
+    value = form.get(field)
+    return value.replace("\0", "").strip() if isinstance(value, str) else ""

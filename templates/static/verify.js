@@ -7,8 +7,8 @@ import { Refused, fromText, listOf, standing, verify } from "./statement.js";
 
 const KEYS = "/.well-known/jwks.json";
 const BAD_STANDINGS = ["revoked", "cancelled", "suspended", "replaced"];
-const UNTRUSTED = ["unknown_key"];
-const ALTERED = ["bad_signature", "outside_key_window", "other_host", "other_id", "not_canonical"];
+const SAID = { unknown_key: "statement-of-others", other_host: "statement-elsewhere" };
+for (const reason of ["bad_signature", "outside_key_window", "other_id", "not_canonical"]) SAID[reason] = "statement-altered";
 
 const page = document.getElementById("verdict");
 const silent = "silent" in page.dataset;
@@ -59,7 +59,7 @@ function refuse(error, keys) {
     note("unchecked");
   } else if (!BAD_STANDINGS.includes(page.dataset.status)) {
     step("statement-genuine", false);
-    say(UNTRUSTED.includes(error.reason) ? "statement-of-others" : ALTERED.includes(error.reason) ? "statement-altered" : "statement-unreadable");
+    say(SAID[error.reason] || "statement-unreadable");
   }
 }
 

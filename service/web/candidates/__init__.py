@@ -25,9 +25,8 @@ from service.registry import people
 from service.registry.vault import PHONE_DIGITS
 from service.web import identity, limits, problems, site
 from service.web.candidates import replies, sessions
-from service.web.candidates.replies import Asking
 from service.web.limits import Rule
-from service.web.site import Site
+from service.web.site import Asking, Site
 
 FIND_SECONDS_MIN: Final = 0.3
 _BACK: Final = "/me/identity/back"
@@ -58,7 +57,7 @@ async def find(request: Asking, state: State) -> Response[Any]:
     asked: Site = state.site
     async with site.floor(FIND_SECONDS_MIN):
         form = await site.form(request)
-        claim = Claim(*(sessions.text(form, field) for field in Claim.__struct_fields__))
+        claim = Claim(*(site.text(form, field) for field in Claim.__struct_fields__))
         slips = _claim_slips(claim, asked.second_factor)
         if slips:
             return _entrance(request, asked, 400, slips=slips, name=claim.name)
@@ -112,7 +111,7 @@ async def signed_on(request: Asking, state: State) -> Response[Any]:
     token = await sessions.prove(request, asked, claim, SecondFactor.NONE)
     if token is None:
         return _entrance(request, asked, said="unknown", cookies=[used])
-    answer = replies.page(
+    answer = site.page(
         request, asked, "me_proved.html", cookies=[used, sessions.cookie_of(request, token)]
     )
     answer.headers["Refresh"] = f"0; url={replies.path_of(request, '/me/certificates')}"
@@ -139,7 +138,7 @@ async def certificates(request: Asking, state: State) -> Response[Any]:
     token = await sessions.token_of(request, asked)
     async with asked.writing() as connection:
         held = await sessions.held(connection, token)
-    return replies.page(
+    return site.page(
         request, asked, "me_certificates.html", held=held, form_token=sessions.form_token(token)
     )
 
@@ -205,8 +204,8 @@ async def report(request: Asking, public_id: FromPath[str], state: State) -> Res
     """Take down what is wrong on a certificate, for the city that issued it."""
     asked: Site = state.site
     token, form = await sessions.own_form(request)
-    proposal = " ".join(sessions.text(form, "proposal").translate(people.ZERO_WIDTH).split())
-    field = sessions.text(form, "field")
+    proposal = " ".join(site.text(form, "proposal").translate(people.ZERO_WIDTH).split())
+    field = site.text(form, "field")
     slips = _report_slips(field, proposal)
     if slips:
         proposal = "" if "document" in slips.values() else proposal
@@ -247,13 +246,13 @@ async def shared(request: Asking, share_token: FromPath[str], state: State) -> R
     asked: Site = state.site
     public_id = await _open(request, asked, share_token, counted=True)
     if public_id is None:
-        return replies.page(request, asked, "shared_gone.html", 404)
+        return site.page(request, asked, "shared_gone.html", 404)
     async with asked.reading() as connection:
         verdict = await verification.by_id(connection, public_id, site.now(), door=Door.SHARE)
         filed = await portal.file_of(connection, public_id)
     given = verdict.status is Status.VALID and filed is not None
     file_path = replies.path_of(request, f"/s/{share_token}/file") if given else ""
-    return replies.page(request, asked, "shared.html", verdict=verdict, file_path=file_path)
+    return site.page(request, asked, "shared.html", verdict=verdict, file_path=file_path)
 
 
 @get("/s/{share_token:str}/file")
@@ -262,7 +261,7 @@ async def shared_file(request: Asking, share_token: FromPath[str], state: State)
     asked: Site = state.site
     public_id = await _open(request, asked, share_token, counted=False)
     if public_id is None:
-        return replies.page(request, asked, "shared_gone.html", 404)
+        return site.page(request, asked, "shared_gone.html", 404)
     async with asked.reading() as connection:
         verdict = await verification.by_id(connection, public_id, site.now(), door=Door.SHARE)
     if verdict.status is not Status.VALID:
@@ -297,7 +296,7 @@ async def _certificate(
         for one in links
     ]
     typed = {"slips": {}, "field": "", "proposal": ""} | facts
-    return replies.page(
+    return site.page(
         request,
         asked,
         "me_certificate.html",
@@ -326,7 +325,7 @@ def _entrance(
     slips: set[str] | None = None,
     cookies: list[Cookie] | None = None,
 ) -> Response[Any]:
-    return replies.page(
+    return site.page(
         request,
         asked,
         "me.html",

@@ -1,10 +1,9 @@
 """Replies: pages, files and the ways back, in the language that was asked for."""
 
 import logging
-from typing import Any, TypeAlias
+from typing import Any
 
-from litestar import MediaType, Request, Response
-from litestar.datastructures import Cookie
+from litestar import Response
 from litestar.exceptions import NotFoundException
 from litestar.response import Redirect
 
@@ -12,30 +11,9 @@ from service.checking import portal
 from service.ground.errors import ObjectDamaged, ObjectMissing
 from service.web import pages, problems
 from service.web.pages import Language
-from service.web.site import Site
+from service.web.site import Asking, Site
 
 _log = logging.getLogger(__name__)
-
-Asking: TypeAlias = Request[Any, Any, Any]
-
-
-def page(
-    request: Asking,
-    asked: Site,
-    name: str,
-    status_code: int = 200,
-    *,
-    cookies: list[Cookie] | None = None,
-    **facts: object,
-) -> Response[Any]:
-    """Show a page."""
-    return Response(
-        asked.pages.render(name, pages.language_of(request), **facts),
-        headers=problems.HEADERS,
-        media_type=MediaType.HTML,
-        status_code=status_code,
-        cookies=cookies or [],
-    )
 
 
 def lead(

@@ -15,9 +15,8 @@ from service.ground.db import Connection
 from service.ground.errors import ForeignRequest
 from service.web import limits, site
 from service.web.candidates import replies
-from service.web.candidates.replies import Asking
 from service.web.limits import Rule
-from service.web.site import Site
+from service.web.site import Asking, Site
 
 FORM_BYTES_MAX: Final = 16 << 10
 
@@ -70,7 +69,7 @@ async def own_form(request: Asking) -> tuple[str, Mapping[str, Any]]:
     """
     token = await token_of(request, request.app.state.site)
     form = await site.form(request)
-    sent = text(form, "form_token").encode("utf-8", "replace")
+    sent = site.text(form, "form_token").encode("utf-8", "replace")
     if not hmac.compare_digest(sent, form_token(token).encode()):
         raise ForeignRequest
     return token, form
@@ -105,18 +104,12 @@ def cookie_name(request: Asking, name: str) -> str:
     return f"__Host-{name}" if request.scope["scheme"] == "https" else name
 
 
-def text(form: Mapping[str, Any], field: str) -> str:
-    """Return what was typed; the database takes no character 0."""
-    value = form.get(field)
-    return value.replace("\0", "").strip() if isinstance(value, str) else ""
-
-
 def number(form: Mapping[str, Any], field: str) -> int:
     """Return a number that one of our forms sent.
 
     Raises: ClientException.
     """
-    typed = text(form, field)
+    typed = site.text(form, field)
     if not (typed.isascii() and typed.isdecimal() and len(typed) <= 18):
         raise ClientException
     return int(typed)
