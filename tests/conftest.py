@@ -24,6 +24,10 @@ from tests import invented, town
 from tests.town import Town
 from tests.world import CITIES, DAILY, SECRET, World
 
+ROLES = (
+    (accounts.Role.OPERATOR, accounts.Role.REVIEWER, accounts.Role.KEEPER, accounts.Role.AUDITOR),
+    (accounts.Role.PROVINCE, accounts.Role.KEEPER, accounts.Role.AUDITOR),
+)  # of a city, and of the province beside its first account
 _copies = itertools.count()
 _ROOM_BYTES = 4 << 30
 _LONG_AGO = datetime.date(2024, 1, 1)
@@ -144,8 +148,8 @@ async def _make_template(server: str, development_keys: Path) -> None:
         await catalogue.load(connection, actor)
         await numbering.load(connection)
         await public_keys.publish(connection, actor, signers, cose_keys)
-        for city_code in CITIES:
-            for role in (accounts.Role.OPERATOR, accounts.Role.REVIEWER):
+        for city_code in (*CITIES, accounts.PROVINCE):
+            for role in ROLES[city_code == accounts.PROVINCE]:
                 await accounts.add(
                     connection,
                     actor,
@@ -154,6 +158,7 @@ async def _make_template(server: str, development_keys: Path) -> None:
                     city_code=city_code,
                     secret=SECRET,
                 )
+        for city_code in CITIES:
             await facts.record(connection, actor, _filing(city_code))
         await facts.record(
             connection,

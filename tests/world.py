@@ -37,7 +37,8 @@ DIGEST = hashlib.sha256(b"signed text").digest()
 class World(msgspec.Struct, frozen=True):
     """One database with reference data and accounts, and the settings that lead to it.
 
-    Accounts are `province`, and `operator-510100`, `reviewer-510100` for each of CITIES.
+    Accounts are `province`, and `operator-510100`, `reviewer-…`, `keeper-…`, `auditor-…` for each of
+    CITIES; the province has `province-510000`, `keeper-510000` and `auditor-510000` too.
     """
 
     address: str

@@ -15,6 +15,7 @@ from service.cli import acting
 from service.ground.settings import Settings
 from service.issuing import numbering
 from service.issuing.batches import dossier
+from service.paper import blanks
 from service.registry import catalogue, institutions
 from service.registry.facts import Fact, record
 from service.wiring import Desk
@@ -32,6 +33,7 @@ _FACTS: dict[str, type[Fact]] = {
     "scheme": numbering.Scheme,
     "body": numbering.Body,
     "start": numbering.Start,
+    "blank-series": blanks.NewSeries,
     "publicity": dossier.Publicity,
     "papers": dossier.Papers,
     "commitment": dossier.Commitment,

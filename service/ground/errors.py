@@ -135,8 +135,8 @@ class AccountNameUnfit(Refusal):
 
 
 class RoleNotOfCity(Refusal):
-    """省中心账户的区划代码须为 510000，其他角色不得为 510000。
-    Accounts of the province have city code 510000, and no others have it.
+    """省中心账户的区划代码须为 510000，经办与复核不得为 510000。
+    Accounts of the province have city code 510000; operators and reviewers do not.
     """
 
 
@@ -558,3 +558,129 @@ class StatusListsBehind(Refusal):
     """
 
     retry = True
+
+
+class SerialsUnreadable(Refusal):
+    """无法识别流水号“{typed}”；请按 {wanted} 的样子填写，多段以顿号或逗号分隔。
+    The serials "{typed}" cannot be read; write them like {wanted}, ranges separated by commas.
+    """
+
+
+class SerialsRepeated(Refusal):
+    """上列流水号重复填写。
+    The serials listed are given twice.
+    """
+
+
+class RangesMany(Refusal):
+    """一次填写了 {count} 段，最多 {limit} 段；请分次办理。
+    There are {count} ranges, at most {limit} are taken at once; do it in parts.
+    """
+
+
+class SeriesUnknown(Refusal):
+    """没有空白证书系列 {series_code}；现有：{codes}。
+    There is no series {series_code}; there are: {codes}.
+    """
+
+
+class SerialsKnown(Refusal):
+    """系列 {series_code} 的上列 {count} 张已在账上，不能再次入账。
+    The {count} sheets of {series_code} listed are in the books already.
+    """
+
+
+class SerialsUnknown(Refusal):
+    """系列 {series_code} 的上列 {count} 张从未入账。
+    The {count} sheets of {series_code} listed are not in the books.
+    """
+
+
+class SerialsElsewhere(Refusal):
+    """系列 {series_code} 的上列 {count} 张不在本单位账上。
+    The {count} sheets of {series_code} listed are not in these books.
+    """
+
+
+class SerialsInOtherState(Refusal):
+    """系列 {series_code} 的上列 {count} 张不处于“{wanted}”。
+    The {count} sheets of {series_code} listed are not {wanted}.
+    """
+
+
+class BlanksTooFew(Refusal):
+    """系列 {series_code} 需 {wanted} 张，库存仅 {free} 张；请先申领，或减少数量。
+    {wanted} sheets of {series_code} are wanted and {free} are free; apply for more, or take fewer.
+    """
+
+
+class MovementUnknown(Refusal):
+    """没有流水 {movement_id}，或属于其他市（州）。
+    There is no movement {movement_id}, or it is another city's.
+    """
+
+
+class MovementImpossible(Refusal):
+    """空白证书不能这样流转，或经办人数不足；未作改动。
+    Blanks do not move like this, or more persons are needed; nothing was done.
+    """
+
+
+class MovedSince(Refusal):
+    """该流水之后这些证书又有变动，不能冲正；请从最近一笔开始。
+    These sheets have moved since and it cannot be countered; begin with the newest movement.
+    """
+
+
+class LedgerTooLong(Refusal):
+    """台账超过 {limit} 笔流水，不能出 PDF；请改用 xlsx，或缩短期间。
+    The ledger has over {limit} movements, too many for a PDF; take the xlsx, or a shorter period.
+    """
+
+
+class BlankEditionUnknown(Refusal):
+    """没有空白证书版式 {edition}；现有：{editions}。
+    There is no blank edition {edition}; there are: {editions}.
+    """
+
+
+class PrinterNameUnfit(Refusal):
+    """打印机名称须为 1 至 40 个字符，首尾不得为空格。
+    A printer's name has 1 to 40 characters and no space at either end.
+    """
+
+
+class PrinterUnknown(Refusal):
+    """打印机 {printer_name} 没有版式 {edition} 的参数；请先打印校准页并录入。
+    Printer {printer_name} has no profile for edition {edition}; print a calibration sheet first.
+    """
+
+
+class ProfileUnknown(Refusal):
+    """打印机 {printer_name} 没有版式 {edition} 的第 {profile_id} 号参数；请照校准页所印的号填写。
+    Printer {printer_name} has no profile {profile_id} for edition {edition}; see the sheet measured.
+    """
+
+
+class MarksFew(Refusal):
+    """须量取编号 1 至 8 中至少 {wanted} 个不同的标记，现有 {count} 个。
+    Measure at least {wanted} different marks of those numbered 1 to 8; there are {count}.
+    """
+
+
+class MarkMisfit(Refusal):
+    """标记 {mark} 与其余标记相差 {distance} mm；请重新量取或核对录入。
+    Mark {mark} differs from the others by {distance} mm; measure it again or see how it was typed.
+    """
+
+
+class ProfileImplausible(Refusal):
+    """所需校正过大（{correction}）；请以实际大小（100%）打印校准页，并核对送纸和所用参数的号。
+    The correction is too large ({correction}); print at 100 %, see how it is fed and which profile.
+    """
+
+
+class FieldOffSheet(Refusal):
+    """按此校正，{fields} 会印到纸外；请调整送纸后重新打印校准页。
+    With this correction {fields} would leave the sheet; adjust the feed and print the page again.
+    """

@@ -29,6 +29,8 @@ class Role(StrEnum):
     PROVINCE = "province"
     OPERATOR = "operator"
     REVIEWER = "reviewer"
+    KEEPER = "keeper"
+    AUDITOR = "auditor"
 
 
 _REGISTRY = {
@@ -49,9 +51,12 @@ GRANTS: Mapping[Role, frozenset[Act]] = {
     Role.PROVINCE: frozenset(_REGISTRY | {
         Act.ACCOUNT_ADD, Act.ACCOUNT_DISABLE, Act.REFERENCE_LOAD, Act.CENTRE_RECORD,
         Act.SESSION_RECORD, Act.SCHEME_RECORD, Act.BODY_OPEN, Act.COUNTER_START, Act.KEYS_PUBLISH,
+        Act.SERIES_RECORD,
     }),
-    Role.OPERATOR: frozenset(_REGISTRY | _BATCH | _CERTIFICATES),
+    Role.OPERATOR: frozenset(_REGISTRY | _BATCH | _CERTIFICATES | {Act.PROFILE_RECORD}),
     Role.REVIEWER: frozenset(_CERTIFICATES | {Act.BATCH_APPROVE, Act.BATCH_RETURN}),
+    Role.KEEPER: frozenset(),
+    Role.AUDITOR: frozenset(),
 }  # fmt: skip
 
 

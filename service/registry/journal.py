@@ -56,6 +56,8 @@ class Act(StrEnum):
     ADOPTION_ASK = "adoption:certificates:ask"
     ADOPTION_CONFIRM = "adoption:certificates:confirm"
     REPORT_TAKE = "portal:report:take"
+    SERIES_RECORD = "blanks:series:record"
+    PROFILE_RECORD = "printers:profile:record"
     STATUS_LIST_SIGN = "status-lists:list:sign"
 
 
