@@ -8,10 +8,10 @@ demo: .venv/installed
 	.venv/bin/python -m tests.demo
 
 test: lint
-	.venv/bin/python -m pytest -q -n 2
+	.venv/bin/python -m pytest -q -n 3 --dist worksteal
 
 test-long: lint
-	.venv/bin/python -m pytest -q -n 2 -m 'long or not long'
+	.venv/bin/python -m pytest -q -n 3 --dist worksteal -m 'long or not long'
 
 serve: .venv/installed
 	.venv/bin/qianfa serve

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import gc
 import itertools
 import os
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import argon2
 import msgspec
 import pytest
 
@@ -20,7 +22,8 @@ from service.issuing import numbering, public_keys
 from service.registry import accounts, catalogue, facts, institutions
 from service.registry.catalogue import ProjectKind
 from signing import keys
-from tests import invented, town
+from tests import invented, printshop, town
+from tests.printshop import Shop
 from tests.town import Town
 from tests.world import CITIES, DAILY, SECRET, World
 
@@ -31,6 +34,20 @@ ROLES = (
 _copies = itertools.count()
 _ROOM_BYTES = 4 << 30
 _LONG_AGO = datetime.date(2024, 1, 1)
+
+# What a secret costs is told by one test; all others find it in its hash, and pay little.
+REAL_HASHER, CHEAP_HASHER = accounts._hasher, argon2.PasswordHasher(1, 8, 1)
+accounts._hasher = CHEAP_HASHER
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage all modules and tests, which stay to the end."""
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the collector have them again, or libraries complain of what they still hold."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +65,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         tempfile.TemporaryDirectory(prefix="qianfa-tests-", dir=place) as folder,
         embedded.running(Path(folder) / "postgres") as address,
     ):
-        # No test pulls the plug, and copies of the template take half the time.
-        for statement in ("alter system set fsync = off", "select pg_reload_conf()"):
+        # No test pulls the plug, and copies of the template take half the time. Nobody guesses the
+        # password either: proving to know it is a fifth of what a connection costs.
+        password = address.partition("@")[0].rpartition(":")[2]
+        cheaply = f"set scram_iterations = 1; alter role current_user password '{password}'"
+        for statement in ("alter system set fsync = off", "select pg_reload_conf()", cheaply):
             asyncio.run(_execute(address, statement))
         yield address
 
@@ -117,9 +137,37 @@ def town_template(
 @pytest.fixture(name="town")
 def _town(server: str, town_template: Town) -> Iterator[Town]:
     """A town of one's own; its store is everybody's."""
-    for address in _database(server, "template_town"):
-        settings = msgspec.structs.replace(town_template.world.settings, database_url=address)
-        yield msgspec.structs.replace(town_template, world=World(address, settings))
+    for world in copies(server, town_template.world):
+        yield msgspec.structs.replace(town_template, world=world)
+
+
+def copies(server: str, original: World) -> Iterator[World]:
+    """A copy of a world that nobody changes; the store is everybody's."""
+    for address in _database(server, original.address.rpartition("/")[2]):
+        settings = msgspec.structs.replace(original.settings, database_url=address)
+        yield World(address, settings)
+
+
+@pytest.fixture(scope="session")
+def shop_template(
+    server: str, template: str, development_keys: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Shop:
+    """A print shop that nobody changes, in a database that is only copied."""
+    asyncio.run(_execute(server, f"create database template_shop template {template}"))
+    settings = Settings(
+        var=tmp_path_factory.mktemp("shop"),
+        database_url=server.rsplit("/", 1)[0] + "/template_shop",
+        keys=str(development_keys),
+    )
+    return asyncio.run(printshop.build(World(settings.database_url, settings)))
+
+
+@pytest.fixture(name="shop")
+def _shop(server: str, shop_template: Shop) -> Iterator[Shop]:
+    """A print shop of one's own; its store is everybody's."""
+    for address in _database(server, "template_shop"):
+        settings = msgspec.structs.replace(shop_template.world.settings, database_url=address)
+        yield msgspec.structs.replace(shop_template, world=World(address, settings))
 
 
 def _database(server: str, template: str) -> Iterator[str]:

@@ -40,7 +40,13 @@ def scanned(image: Image.Image, dpi: int = 200) -> bytes:
     return output.getvalue()
 
 
-def photo(
+def photo(pdf: bytes, *, light: float = 0.7, **taken: float) -> Image.Image:
+    """Photograph a certificate; `_taken` says what may be different."""
+    return _taken(pdf, **taken).point(lambda value: int(value * light))
+
+
+@functools.lru_cache(maxsize=1)  # each is large
+def _taken(
     pdf: bytes,
     *,
     width: int = 4032,
@@ -49,29 +55,27 @@ def photo(
     tilt: float = 0.1,
     turn: float = 0,
     blur: float = 1.2,
-    light: float = 0.7,
 ) -> Image.Image:
-    """Photograph a certificate that takes `share` of the height, askew, on an uneven ground."""
+    """Take a certificate that has `share` of the height, askew, on an uneven ground."""
     sheet = page(pdf, 300)
     ground = _ground(width, height)
-    tall = height * share
-    wide = tall * sheet.width / sheet.height
-    left, top = (width - wide) / 2, (height - tall) / 2
+    tall, wide = height * share, height * share * sheet.width / sheet.height
+    left, top = int((width - wide) / 2), int((height - tall) / 2)
     corners = [
-        (left + wide * tilt, top),
-        (left + wide * (1 - tilt / 2), top + tall * tilt / 2),
-        (left + wide, top + tall),
-        (left, top + tall * (1 - tilt / 3)),
+        (wide * tilt, 0.0),
+        (wide * (1 - tilt / 2), tall * tilt / 2),
+        (wide, tall),
+        (0.0, tall * (1 - tilt / 3)),
     ]
     edges: list[Point] = [(0, 0), (sheet.width, 0), (sheet.width, sheet.height), (0, sheet.height)]
     bent = _coefficients(edges, corners)
-    size, perspective = (width, height), Image.Transform.PERSPECTIVE
+    size, perspective = (int(wide) + 1, int(tall) + 1), Image.Transform.PERSPECTIVE
     mask = Image.new("L", sheet.size, 255).transform(size, perspective, bent)
-    ground.paste(sheet.transform(size, perspective, bent, Image.Resampling.BICUBIC), mask=mask)
+    bicubic = Image.Resampling.BICUBIC
+    ground.paste(sheet.transform(size, perspective, bent, bicubic), (left, top), mask)
     if turn:
-        ground = ground.rotate(turn, resample=Image.Resampling.BICUBIC, expand=True)
-    blurred = ground.filter(ImageFilter.GaussianBlur(blur))
-    return blurred.point(lambda value: int(value * light))
+        ground = ground.rotate(turn, resample=bicubic, expand=True)
+    return ground.filter(ImageFilter.GaussianBlur(blur))
 
 
 def code(text: str, scale: int = 4) -> Image.Image:

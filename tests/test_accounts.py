@@ -2,6 +2,7 @@
 
 import asyncio
 
+import argon2
 import asyncpg
 import pytest
 
@@ -23,6 +24,7 @@ from service.ground.errors import (
 from service.registry import accounts
 from service.registry.accounts import PROVINCE, Actor, Role
 from service.wiring import Desk
+from tests import conftest
 from tests.world import ABA, CHENGDU, MIANYANG, SECRET, World, rows
 
 OPERATOR = f"operator-{CHENGDU}"
@@ -77,6 +79,15 @@ async def test_only_a_hash_of_a_secret_is_kept(world: World) -> None:
         kept = await connection.fetch("select secret_hash from account")
     assert len({row["secret_hash"] for row in kept}) == len(kept)  # salted
     assert all(row["secret_hash"].startswith("$argon2id$") for row in kept)
+
+
+def test_guessing_a_secret_is_dear_and_as_dear_for_a_name_that_is_unknown() -> None:
+    cost = argon2.extract_parameters(accounts._NOBODYS_HASH)
+    assert cost == argon2.Parameters(
+        type=argon2.Type.ID, version=19, salt_len=16, hash_len=32, time_cost=3,
+        memory_cost=64 << 10, parallelism=4,
+    )  # fmt: skip  # RFC 9106, the second recommended option
+    assert cost == argon2.extract_parameters(conftest.REAL_HASHER.hash("a secret"))
 
 
 # Which accounts there are.

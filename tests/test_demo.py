@@ -13,7 +13,7 @@ from tests import programs
 
 ROOT = Path(__file__).parent.parent
 _QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-_RUN = "from tests import demo; demo.main(6)"
+_RUN = "from tests import conftest, demo; demo.main(6)"  # with cheap secrets
 
 
 @pytest.fixture(scope="module")

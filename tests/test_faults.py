@@ -265,7 +265,7 @@ async def besiege(world: World, *, moments: int, batch_size: int, at_least: int)
 
 
 async def test_an_issue_survives_killed_workers_approvals_and_servers(own: World) -> None:
-    await besiege(own, moments=3, batch_size=96, at_least=96)
+    await besiege(own, moments=3, batch_size=64, at_least=64)
 
 
 @pytest.mark.long

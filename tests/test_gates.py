@@ -6,6 +6,7 @@ by the owner of the database, triggers disabled.
 
 import asyncio
 import datetime
+import itertools
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -125,8 +126,9 @@ async def submitted(
     people = people or rows(2, project=PROJECT, exam_on=EXAM_ON)
     await world.record("province", INSTITUTION)
     batch_id = await world.import_rows(CHENGDU, people, uscc=USCC)
-    for fact in changed({**facts, **batch_facts(batch_id)}, changes).values():
-        await world.record(recorder(fact), fact)
+    recorded = changed({**facts, **batch_facts(batch_id)}, changes).values()
+    for account_name, group in itertools.groupby(recorded, recorder):
+        await world.record(account_name, *group)
     await world.submit(CHENGDU, batch_id)
     return batch_id
 

@@ -2,14 +2,10 @@
 
 import asyncio
 import contextlib
-import ctypes
 import io
-import mmap
 import os
 import resource
 import signal
-import socket
-import stat
 import subprocess
 import sys
 import time
@@ -20,148 +16,40 @@ from typing import Any
 
 import pypdfium2
 import pytest
-import python_calamine
 import xlsxwriter
 
 from service.ground import jail
 from service.ground.errors import JailBusy, JailFault, JailLimitExceeded, JailUnavailable
 from service.web import problems
+from tests import jailed
+from tests.jailed import (
+    abort,
+    address,
+    crash,
+    descriptors,
+    eat_memory,
+    echo,
+    execute,
+    fail_with_secret,
+    flood,
+    flood_directly,
+    fork,
+    identity,
+    kill_neighbour,
+    leave,
+    map_memory,
+    open_file,
+    open_socket,
+    pages,
+    print_and_answer,
+    rows,
+    sleep,
+    spin,
+    start_thread,
+    write_file,
+)  # fmt: skip
 
 LIMITS = jail.Limits(memory_bytes=512 << 20, cpu_seconds=1, wall_seconds=3, output_bytes=1 << 20)
-
-
-def echo(data: bytes, **arguments: object) -> dict[str, object]:
-    return {"size": len(data), "text": data[:40].decode(), "arguments": arguments}
-
-
-def eat_memory(data: bytes) -> int:
-    return len(bytearray(1 << 30) + data)
-
-
-def map_memory(data: bytes) -> int:
-    return len(mmap.mmap(-1, 1 << 30)) + len(data)
-
-
-def spin(_: bytes) -> None:
-    while True:
-        pass
-
-
-def sleep(data: bytes) -> int:
-    time.sleep(float(data))
-    return os.getpid()
-
-
-def flood(_: bytes) -> str:
-    return "a" * (2 << 20)
-
-
-def flood_directly(_: bytes) -> None:
-    pipes = [number for number in range(3, 9) if is_pipe(number)]
-    while True:
-        os.write(pipes[0], b"a" * 4096)
-
-
-def is_pipe(descriptor: int) -> bool:
-    try:
-        return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-    except OSError:
-        return False
-
-
-def abort(_: bytes) -> None:
-    os.abort()
-
-
-def crash(_: bytes) -> None:
-    ctypes.string_at(0)
-
-
-def leave(_: bytes) -> None:
-    sys.exit(0)
-
-
-def open_file(data: bytes) -> str:
-    return Path(data.decode()).read_text("utf-8")
-
-
-def write_file(data: bytes) -> int:
-    return Path(data.decode()).write_text("outside", "utf-8")
-
-
-def open_socket(_: bytes) -> int:
-    return socket.socket().fileno()
-
-
-def start_thread(_: bytes) -> None:
-    asyncio.run(asyncio.to_thread(print))
-
-
-def fork(_: bytes) -> int:
-    return os.fork()
-
-
-def execute(_: bytes) -> None:
-    os.execv("/bin/true", ["true"])  # noqa: S606 - the jail must refuse just this
-
-
-def address(_: bytes) -> int:
-    return id(os)
-
-
-def descriptors(_: bytes) -> list[list[int]]:
-    """Those that are open, and those of them that are pipes."""
-    held = []
-    for number in range(1024):
-        with contextlib.suppress(OSError):
-            os.fstat(number)
-            held.append(number)
-    return [held, [number for number in held if is_pipe(number)]]
-
-
-def identity(_: bytes) -> dict[str, object]:
-    return {
-        "environment": dict(os.environ),
-        "user": os.geteuid(),
-        "group": os.getegid(),
-        "groups": os.getgroups(),
-        "pid": os.getpid(),
-    }
-
-
-def kill_neighbour(data: bytes) -> None:
-    os.kill(int(data), signal.SIGKILL)
-
-
-def print_and_answer(_: bytes) -> str:
-    os.write(1, b"noise")
-    sys.stdout.write("more noise")
-    return "答复"
-
-
-def fail_with_secret(data: bytes) -> None:
-    raise KeyError(data.decode())
-
-
-def rows(data: bytes) -> list[list[Any]]:
-    sheet = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0)
-    return sheet.to_python()
-
-
-def pages(data: bytes) -> list[Any]:
-    document = pypdfium2.PdfDocument(data)
-    image = document[0].render(scale=150 / 72)
-    return [len(document), image.width, image.height]
-
-
-JOBS = tuple(
-    f"{__name__}:{function.__name__}"
-    for function in (
-        *(echo, eat_memory, map_memory, spin, sleep, flood, flood_directly, abort, crash, leave),
-        *(open_file, write_file, open_socket, start_thread, fork, execute, identity),
-        *(address, descriptors, kill_neighbour, print_and_answer, fail_with_secret, rows, pages),
-    )
-)
 
 
 REAL_JOBS = (
@@ -171,7 +59,10 @@ REAL_JOBS = (
 
 
 def name(function: Callable[..., Any]) -> str:
-    return f"{__name__}:{function.__name__}"
+    return f"{function.__module__}:{function.__name__}"
+
+
+JOBS = tuple(map(name, jailed.JOBS))
 
 
 @contextlib.asynccontextmanager
@@ -285,7 +176,7 @@ def test_a_job_that_the_jail_was_not_opened_for_is_an_error_of_the_caller() -> N
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("job", ["absent_module:function", f"{__name__}:absent"])
+@pytest.mark.parametrize("job", ["absent_module:function", "tests.jailed:absent"])
 def test_a_jail_whose_children_cannot_start_says_so_each_time(job: str) -> None:
     async def story() -> None:
         async with jail.Jail(job, concurrent=1) as opened:

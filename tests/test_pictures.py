@@ -69,17 +69,17 @@ PICTURES: dict[str, Callable[[bytes], bytes]] = {
     "pale": lambda pdf: scans.jpeg(ImageEnhance.Contrast(scans.page(pdf, 150)).enhance(0.15)),
     "dark": lambda pdf: scans.jpeg(ImageEnhance.Brightness(scans.page(pdf, 150)).enhance(0.2)),
     "photographed": lambda pdf: scans.jpeg(scans.photo(pdf)),
+    "photographed in the dark": lambda pdf: scans.jpeg(scans.photo(pdf, light=0.25)),
+    "photographed in shade": lambda pdf: scans.jpeg(_shaded(pdf)),
+    "photographed into a PDF": lambda pdf: scans.scanned(scans.photo(pdf), 300),
     "photographed askew": lambda pdf: scans.jpeg(scans.photo(pdf, tilt=0.3)),
     "photographed turned": lambda pdf: scans.jpeg(scans.photo(pdf, turn=12)),
     "photographed from afar": lambda pdf: scans.jpeg(scans.photo(pdf, share=0.6)),
-    "photographed in the dark": lambda pdf: scans.jpeg(scans.photo(pdf, light=0.25)),
-    "photographed in shade": lambda pdf: scans.jpeg(_shaded(pdf)),
     "photographed by 20 megapixels": lambda pdf: scans.jpeg(
         scans.photo(pdf, width=5200, height=3900, blur=2)
     ),
     "with more frames, as phones write": _two_frames,
     "scanned into a PDF": lambda pdf: scans.scanned(scans.page(pdf)),
-    "photographed into a PDF": lambda pdf: scans.scanned(scans.photo(pdf), 300),
     "scanned grey into a PDF": lambda pdf: scans.scanned(scans.page(pdf).convert("L")),
     "scanned into two pages": lambda pdf: _two_pages(scans.page(pdf, 150)),
 }
@@ -114,7 +114,9 @@ async def test_a_picture_is_answered_through_its_code_and_said_to_be_a_picture(
     family = Family("pictures")
     for name in DOOR:
         family.add(name, "", EXPECTED, lambda ours, make: make(ours.pdf), PICTURES[name])
-    for one in await showing.judge(place.world, place.ours, family.attacks):
+    async with showing.jail() as examiner:
+        judged = await showing.judge(place.world, examiner, place.ours, family.attacks)
+    for one in judged:
         assert one.said == EXPECTED, one.attack.name
         assert one.verdict.door is Door.PICTURE
         assert one.verdict.number == place.ours.number

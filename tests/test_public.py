@@ -30,6 +30,7 @@ from service.ground.settings import templates_folder
 from service.web import app, problems, public
 from service.web.pages import Language, Pages
 from service.web.site import Site
+from tests import conftest
 from tests.test_verification import ENTRY, STATEMENT
 from tests.world import CHENGDU, World, batch_facts, rows
 
@@ -50,14 +51,30 @@ class Visited(msgspec.Struct, frozen=True):
     client: httpx.AsyncClient
 
 
-@pytest.fixture
-async def site(world: World) -> AsyncIterator[Visited]:
+@pytest.fixture(scope="module")
+def issued(shared_world: World) -> World:
+    """A world with one issued certificate, which is only copied."""
+    asyncio.run(_issue(shared_world))
+    return shared_world
+
+
+async def _issue(world: World) -> None:
     people = [msgspec.structs.replace(row, name=NAME) for row in rows(1)]
     batch_id = await world.import_rows(CHENGDU, people)
     await world.record(f"operator-{CHENGDU}", *batch_facts(batch_id).values())
     await world.submit(CHENGDU, batch_id)
     await world.approve(CHENGDU, batch_id)
     await world.issue()
+
+
+@pytest.fixture(name="world")
+def _world(server: str, issued: World) -> Iterator[World]:
+    """A copy of one's own."""
+    yield from conftest.copies(server, issued)
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Visited]:
     async with world.connection() as connection:
         public_id = await connection.fetchval("select public_id from certificate")
     async with wiring.site(world.settings, world.address) as opened, _client(opened) as client:

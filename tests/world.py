@@ -37,8 +37,8 @@ DIGEST = hashlib.sha256(b"signed text").digest()
 class World(msgspec.Struct, frozen=True):
     """One database with reference data and accounts, and the settings that lead to it.
 
-    Accounts are `province`, and `operator-510100`, `reviewer-…`, `keeper-…`, `auditor-…` for each of
-    CITIES; the province has `province-510000`, `keeper-510000` and `auditor-510000` too.
+    Accounts are `province`, and `operator-510100`, `reviewer-…`, `keeper-…`, `auditor-…` for each
+    of CITIES; the province has `province-510000`, `keeper-510000` and `auditor-510000` too.
     """
 
     address: str
@@ -46,8 +46,8 @@ class World(msgspec.Struct, frozen=True):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Open a connection as the owner of the database."""
-        async with wiring.connection(self.address) as opened:
+        """Open a connection as the owner of the database, a copy of one that is migrated."""
+        async with wiring.connection(self.address, migrated=False) as opened:
             yield opened
 
     @asynccontextmanager

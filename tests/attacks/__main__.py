@@ -34,7 +34,8 @@ def main() -> None:
 async def _judge(world: World, folder: Path) -> list[showing.Judged]:
     ours = await showing.issue(world, folder)
     attacks = [attack for family in showing.FAMILIES.values() for attack in family.attacks]
-    return await showing.judge(world, ours, attacks)
+    async with showing.jail() as examiner:
+        return await showing.judge(world, examiner, ours, attacks)
 
 
 main()

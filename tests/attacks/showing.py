@@ -105,7 +105,14 @@ async def made(ours: files.Ours, attacks: Sequence[Attack]) -> list[bytes]:
     return await asyncio.to_thread(lambda: [attack.make(ours) for attack in attacks])
 
 
-async def judge(world: World, ours: files.Ours, attacks: Sequence[Attack]) -> list[Judged]:
+def jail() -> Jail:
+    """Return a jail for all files, as a service has one."""
+    return Jail(verification.EXAMINE_JOB, concurrent=CONCURRENT)
+
+
+async def judge(
+    world: World, examiner: Jail, ours: files.Ours, attacks: Sequence[Attack]
+) -> list[Judged]:
     """Show crafted files at the file door, as the public."""
     places = asyncio.Semaphore(CONCURRENT)
     one_question = asyncio.Lock()
@@ -124,11 +131,7 @@ async def judge(world: World, ours: files.Ours, attacks: Sequence[Attack]) -> li
             verdict = await verification.by_file(Lent, examiner, content, NOW)
             return Judged(attack, content, verdict, time.monotonic() - began_at)
 
-    async with (
-        world.connection() as connection,
-        db.acting(connection, Role.PUBLIC),
-        Jail(verification.EXAMINE_JOB, concurrent=CONCURRENT) as examiner,
-    ):
+    async with world.connection() as connection, db.acting(connection, Role.PUBLIC):
         return list(await asyncio.gather(*map(show, attacks, await made(ours, attacks))))
 
 
