@@ -24,6 +24,8 @@ from service.ground.settings import Settings, templates_folder
 from service.issuing.batches import Issuance
 from service.issuing.batches.gates import Rules
 from service.issuing.issuance import Press
+from service.paper import overlay
+from service.paper.forms import Forms
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.catalogue import City, reference
@@ -176,6 +178,16 @@ def make_development_keys(settings: Settings, now: datetime.datetime) -> bool:
     except KeysExist:
         return False  # another process was faster
     return True
+
+
+def blank_edition(name: str) -> overlay.Edition:
+    """Open the edition of a blank."""
+    return overlay.Edition(templates_folder() / "blank", name, FONTS)
+
+
+def forms() -> Forms:
+    """Open the sheets that people sign."""
+    return Forms(templates_folder() / "sheets", FONTS)
 
 
 def drawable_characters() -> frozenset[int]:

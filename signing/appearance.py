@@ -23,7 +23,7 @@ import zxingcpp
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from signing import token
+from signing import qr, token
 from signing.errors import StatementRefused
 
 
@@ -55,6 +55,8 @@ PAGE_PIXEL_COUNT_MAX = 8_000_000
 RESOLUTION_DPI = 150
 """A picture is decoded whole, so its own pixels are counted; a page is drawn as small as needed."""
 
+_MODULE_WIDTH = qr.MODULE_WIDTH_MM * 72 / 25.4
+_MODULE_COUNTS = range(21, 18 + 4 * qr.VERSION_LIMIT, 4)
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])(?=[A-Z]*[0-9])[0-9A-Z]{6,32}(?![0-9A-Za-z])")
 _BRACKETS = bytes.maketrans(b"<[>]", b"\x01\x01\xff\xff")
@@ -139,6 +141,22 @@ def draw(page: pypdfium2.PdfPage) -> PIL.Image.Image:
     scale = min(RESOLUTION_DPI / 72, (PAGE_PIXEL_COUNT_MAX / area) ** 0.5)
     drawn: PIL.Image.Image = page.render(scale=scale, grayscale=True).to_pil()
     return drawn
+
+
+def squares(page: pypdfium2.PdfPage) -> Iterator[PIL.Image.Image]:
+    """Draw the parts of a page of ours that have the size of a code, at four pixels a module."""
+    for part in page.get_objects(max_depth=1):
+        left, bottom, right, top = part.get_bounds()
+        modules = (right - left) / _MODULE_WIDTH
+        is_square = abs(right - left - (top - bottom)) < _MODULE_WIDTH / 10
+        if is_square and abs(modules - round(modules)) < 0.1 and round(modules) in _MODULE_COUNTS:
+            rim = qr.QUIET_ZONE_MODULES * _MODULE_WIDTH
+            width, height = page.get_size()
+            crop = (left - rim, bottom - rim, width - right - rim, height - top - rim)
+            drawn: PIL.Image.Image = page.render(
+                scale=4 / _MODULE_WIDTH, crop=crop, grayscale=True
+            ).to_pil()
+            yield drawn
 
 
 def codes(image: PIL.Image.Image) -> set[str]:

@@ -84,3 +84,7 @@ class StatementTooLong(SigningError):
 
 class FaceNotDrawn(SigningError):
     """证书 {number} 的版面无法生成：{reason}。 / The face of {number} cannot be drawn: {reason}."""
+
+
+class FormNotDrawn(SigningError):
+    """表单 {form} 的版面无法生成：{reason}。 / The form {form} cannot be drawn: {reason}."""

@@ -1,8 +1,9 @@
-"""Faces: a record and its QR become the PDF of an edition, PDF/A-3a and PDF/UA-1.
+"""Faces and forms: a record and its QR, or the facts of a form, become a PDF by Typst.
 
 Promises that equal arguments give equal bytes, in every process and in any order, for a face that
-is sealed again must be the same file. Refuses a face with a character that the fonts of the edition
-cannot draw. Wording and layout belong to the edition; this room only hands the facts over.
+is sealed again must be the same file. Faces are PDF/A-3a and PDF/UA-1, and so are forms if not told
+otherwise; refused is what holds a character that the fonts cannot draw. Wording and layout belong
+to the folder; this room only hands the facts over.
 """
 
 import datetime
@@ -16,9 +17,10 @@ import typst
 from fontTools.ttLib import TTFont
 
 from signing import metadata
-from signing.errors import FaceNotDrawn
+from signing.errors import FaceNotDrawn, FormNotDrawn
 from signing.record import Record
 
+ARCHIVED: "Sequence[typst.PDFStandard]" = ("a-3a", "ua-1")
 DARK_RUN = re.compile(rb"\x01+")
 
 
@@ -46,7 +48,7 @@ class Edition:
             f"json(bytes({_literal(record.canonical().decode())}))",
             str(specimen).lower(),
             str(len(modules)),
-            _literal(_bars(modules)),
+            _literal(bars(modules)),
             _literal(metadata.to_xml(record).decode()),
         )
         page = f'#import "main.typ": face\n#face({", ".join(facts)})'
@@ -54,12 +56,49 @@ class Edition:
             face = self._compiler.compile(
                 page.encode(),
                 format="pdf",
-                pdf_standards=["a-3a", "ua-1"],
+                pdf_standards=list(ARCHIVED),
                 timestamp=int(rendered_at.timestamp()),
             )
         except typst.TypstError as error:
             raise FaceNotDrawn(number=record.number, reason=error.message) from error
         return cast("bytes", face)
+
+
+class Form:
+    """A folder with `main.typ`, whose `form(facts)` lays out any number of pages.
+
+    `/` is the folder above, so that forms share includes: `#import "/shared.typ"`. `standards` are
+    Typst's names; without any, pages are untagged, and a character that no font draws is a box.
+    """
+
+    def __init__(
+        self, folder: Path, fonts: Path, standards: "Sequence[typst.PDFStandard]" = ARCHIVED
+    ) -> None:
+        self.name = folder.name
+        self._standards = list(standards)
+        self._compiler = typst.Compiler(
+            root=folder.parent, font_paths=[fonts], ignore_system_fonts=True
+        )
+
+    def render(self, facts: bytes, *, rendered_at: datetime.datetime) -> bytes:
+        """Return the form as PDF; `facts` is JSON.
+
+        Raises:
+            FormNotDrawn: the folder cannot draw these facts.
+        """
+        told = f"json(bytes({_literal(facts.decode())}))"
+        page = f'#import "/{self.name}/main.typ": form\n#form({told})'
+        try:
+            form = self._compiler.compile(
+                page.encode(),
+                format="pdf",
+                pdf_standards=self._standards,
+                pdf_tags=bool(self._standards),
+                timestamp=int(rendered_at.timestamp()),
+            )
+        except typst.TypstError as error:
+            raise FormNotDrawn(form=self.name, reason=error.message) from error
+        return cast("bytes", form)
 
 
 @functools.cache
@@ -68,12 +107,7 @@ def drawable(fonts: Path) -> frozenset[int]:
     return frozenset().union(*map(_code_points, fonts.glob("*.ttf")))
 
 
-def _code_points(path: Path) -> frozenset[int]:
-    with TTFont(path, lazy=True) as font:
-        return frozenset(font.getBestCmap())
-
-
-def _bars(modules: Sequence[Sequence[int]]) -> str:
+def bars(modules: Sequence[Sequence[int]]) -> str:
     """Return an SVG path with one filled bar for every run of dark modules.
 
     Bars and not strokes: poppler moves strokes to whole pixels, and blurred codes are then lost.
@@ -83,6 +117,11 @@ def _bars(modules: Sequence[Sequence[int]]) -> str:
         for y, row in enumerate(modules)
         for start, end in (run.span() for run in DARK_RUN.finditer(bytes(row)))
     )
+
+
+def _code_points(path: Path) -> frozenset[int]:
+    with TTFont(path, lazy=True) as font:
+        return frozenset(font.getBestCmap())
 
 
 def _literal(text: str) -> str:

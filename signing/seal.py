@@ -1,9 +1,10 @@
-"""Sealing: one signed revision at the end of a face, and nothing after it, ever.
+"""Sealing: one signed revision at the end of a face or form, and nothing after it, ever.
 
 The seal is a certification signature that allows no changes (PAdES B-B, P-256, SHA-256). It is a
 pure function of face, signer and time: RFC 6979 nonce and derived file id, so that sealing again
 gives the same bytes. The revision leaves version, XMP and /Info alone, so that the face's PDF/A-3a
-and PDF/UA-1 claims still hold. A PDF of any shape but that of our own faces is refused.
+and PDF/UA-1 claims still hold. A PDF of any shape but that of our own is refused. Of several pages
+the first carries the seal, which covers them all.
 """
 
 import datetime
@@ -33,7 +34,7 @@ _TAIL = re.compile(
 )
 _OBJECT = re.compile(rb"(\d+) 0 obj\n(<<(?:(?!endobj).)+>>)\nendobj\n", re.DOTALL)
 _CATALOG = re.compile(rb"<</Type/Catalog/Pages (\d+) 0 R(?!.*/(?:AcroForm|Perms)\b).*", re.DOTALL)
-_PAGES = re.compile(rb"<</Type/Pages/Count 1/Kids\[(\d+) 0 R\]>>")
+_PAGES = re.compile(rb"<</Type/Pages/Count (\d+)/Kids\[(\d+ 0 R(?: \d+ 0 R)*)\]>>")
 _PAGE = re.compile(
     rb"<</Type/Page/(?=.*/MediaBox\[0 0 )(?=.*/Tabs/S\b)(?!.*/(?:Annots|CropBox)\b).*", re.DOTALL
 )
@@ -200,8 +201,17 @@ def _read_face(pdf: bytes) -> _Face:
 
     catalog_number = int(tail["catalog"])
     catalog = read(catalog_number, _CATALOG)
-    page_number = int(read(int(catalog[1]), _PAGES)[1])
-    page = read(page_number, _PAGE)
+    tree = read(int(catalog[1]), _PAGES)
+    page_numbers = [int(number) for number in tree[2].split()[::3]]
+    if not int(tree[1]) == len(page_numbers) == len(set(page_numbers)):
+        raise errors.FaceUnsealable(part="pages")
+    pages = [read(number, _PAGE)[0] for number in page_numbers]
     return _Face(
-        catalog_number, catalog[0], page_number, page[0], len(offsets), tail["identity"], xref_at
+        catalog_number,
+        catalog[0],
+        page_numbers[0],
+        pages[0],
+        len(offsets),
+        tail["identity"],
+        xref_at,
     )

@@ -3,6 +3,7 @@
 import datetime
 
 from service.issuing import numbering
+from service.paper import blanks
 from service.registry import catalogue, institutions
 from service.registry.catalogue import Centre, Project, ProjectKind
 from service.registry.facts import Fact
@@ -78,7 +79,12 @@ SCHEME = numbering.Scheme(
     ],
     document_number=DOCUMENT,
 )  # fmt: skip
+BLANK_SERIES = blanks.NewSeries(
+    series_code="2027-inner", year=2027, kind=blanks.PaperKind.INNER, prefix="川27A",
+    digit_count=7, edition="2026", document_number=DOCUMENT,
+)  # fmt: skip
 FACTS: list[Fact] = [
     centre(CHENGDU, DAY, "新"), project("新项目", CHENGDU, DAY, ProjectKind.DAILY), SESSION,
     ANNOUNCEMENT, EXCEPTION, INSTITUTION, FILING, CROSS_FILING, PLAN, BODY, START, SCHEME,
+    BLANK_SERIES,
 ]  # fmt: skip

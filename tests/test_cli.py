@@ -254,6 +254,11 @@ _VALUES: dict[str, object] = {
     "first_sequence": 1,
     "scheme_version": 2,
     "session_number": 21,
+    "series_code": "2027-inner",
+    "year": 2027,
+    "prefix": "川27A",
+    "digit_count": 7,
+    "edition": "2026",
     "segments": '[{"source": "year", "width": 4}, {"source": "city", "width": 2},'
     ' {"source": "body", "width": 3}, {"source": "sequence", "width": 5}]',
     "text_sha256": __file__,

@@ -5,8 +5,10 @@ import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
+from service import wiring
 from service.checking import portal
 from service.ground import db
 from service.ground.db import Role as DatabaseRole
@@ -14,12 +16,26 @@ from service.ground.errors import ActNotGranted
 from service.issuing import batches, certificates, changes, public_keys
 from service.issuing.batches import dossier
 from service.issuing.changes import Grounds, Kind
+from service.paper import printing, tracing
+from service.paper.blanks import Kind as OrderKind
+from service.paper.papers import changing
+from service.paper.printing import faces, planning
+from service.paper.printing.settling import Said
 from service.registry import accounts, catalogue, facts
 from service.registry.accounts import Actor, Role
 from service.registry.facts import Fact
 from service.registry.journal import Act
 from service.wiring import Desk
-from tests import recorded
+from tests import (
+    printshop,
+    recorded,
+    stationery,
+    test_documents,
+    test_orders,
+    test_printers,
+    test_stocktakes,
+    test_supply,
+)
 from tests.test_adoption import adopt_at, lines
 from tests.world import CHENGDU, DIGEST, EXAM_ON, SECRET, World, batch_facts, rows
 
@@ -42,6 +58,7 @@ class Scene(World, frozen=True):
     issued: str
     change_id: int
     report_id: int
+    stage: printshop.Stage
 
 
 def _batch_facts(scene: Scene) -> list[Fact]:
@@ -56,6 +73,8 @@ def _batch_facts(scene: Scene) -> list[Fact]:
 
 
 _WISHED = lines(1, serial=700, first=910)
+_HOLDER = rows(1, serial=300)[0]
+_SHEETS = ("2031-sheets", "2032-sheets", "2033-sheets")
 _Do = Callable[[Scene, Desk], Awaitable[object]]
 _ACTS: Mapping[Act, _Do] = {
     Act.ACCOUNT_ADD: lambda _, desk: accounts.add(
@@ -97,7 +116,55 @@ _ACTS: Mapping[Act, _Do] = {
     ),
     Act.ADOPTION_ASK: lambda scene, desk: adopt_at(scene, desk, lines(1, serial=600, first=900)),
     Act.ADOPTION_CONFIRM: lambda scene, desk: adopt_at(scene, desk, _WISHED),
+    Act.PROFILE_RECORD: lambda _, desk: test_printers.record_at(desk),
+    Act.DOCUMENT_SEAL: test_documents.seal_at,
+    Act.DOCUMENT_ATTACH: test_documents.attach_at,
+    **test_supply.ACTS,
+    Act.RUN_PLAN: lambda scene, desk: planning.plan(
+        desk.connection, desk.actor, [scene.stage.wanting]
+    ),
+    Act.RUN_DRAW: lambda scene, desk: printing.draw(
+        desk.connection, desk.actor, scene.stage.planned
+    ),
+    Act.RUN_PRINT: lambda scene, desk: faces.of_run(
+        desk.connection, desk.actor, scene.stage.drawn, preview=False
+    ),
+    Act.RUN_SETTLE: lambda scene, desk: printing.settle(
+        desk.connection, desk.actor, scene.stage.drawn, Said(printed=1)
+    ),
+    Act.RUN_CLOSE: lambda scene, desk: printing.close(
+        desk.connection, desk.actor, scene.stage.settled
+    ),
+    Act.RUN_CANCEL: lambda scene, desk: printing.cancel(
+        desk.connection, desk.actor, scene.stage.planned
+    ),
+    Act.PAPER_HAND_OVER: lambda scene, desk: printshop.hand_over_at(desk, scene.stage.paper),
+    Act.PAPER_CHANGE_ASK: lambda scene, desk: printshop.ask_at(
+        desk, changing.Kind.SPOIL, scene.stage.paper
+    ),
+    Act.PAPER_CHANGE_CONFIRM: lambda scene, desk: changing.confirm(
+        desk.connection, desk.actor, scene.stage.change_id
+    ),
+    Act.PAPER_CHANGE_DECLINE: lambda scene, desk: changing.decline(
+        desk.connection, desk.actor, scene.stage.change_id, "并未淋湿"
+    ),
     Act.REPORT_TAKE: lambda scene, desk: portal.take(desk.connection, desk.actor, scene.report_id),
+    Act.TRACE: lambda scene, desk: tracing.story(
+        desk.connection, desk.actor,
+        tracing.person(wiring.lookup(scene.settings), _HOLDER.name, _HOLDER.id_number),
+    ),
+    Act.BLANKS_SPOIL: lambda _, desk: test_orders.spoil_at(
+        desk, [(_first(desk) + 50,) * 2], code=_SHEETS[0]
+    ),
+    Act.ORDER_ASK: lambda _, desk: test_orders.ask_at(
+        desk, OrderKind.LOSE, [(_first(desk) + 50,) * 2], code=_SHEETS[0]
+    ),
+} | {
+    act: lambda _, desk, act=act: test_orders.sign_at(desk, act)
+    for act in (Act.ORDER_CONFIRM, Act.ORDER_WITNESS, Act.ORDER_DECLINE)
+} | {
+    act: lambda _, desk, act=act: test_stocktakes.do_at(desk, act, _SHEETS[0])
+    for act in Act if act.name.startswith("STOCKTAKE")
 }  # fmt: skip
 # Nobody's: the worker has no account.
 WORKERS = {Act.CERTIFICATE_ISSUE, Act.CERTIFICATE_PARK, Act.STATUS_LIST_SIGN}
@@ -129,22 +196,25 @@ def _grounds(number: str) -> Grounds:
 
 
 async def _scene(world: World) -> Scene:
-    issued, disputed = (await world.approved(count=2, serial=300)).numbers
+    issued, disputed, *printable = (await world.approved(count=7, serial=300)).numbers
     await world.issue()
+    stage = await printshop.stage(world, printable)
     approved = await world.approved(count=3)
     draft = await world.import_rows(CHENGDU, rows(2, serial=100))
     submitted = await world.import_rows(CHENGDU, rows(2, serial=200))
     await world.record(OPERATOR, *batch_facts(submitted).values())
     await world.submit(CHENGDU, submitted)
     async with world.desk("province") as desk, desk.acting():
-        await accounts.add(
-            desk.connection,
-            desk.actor,
-            account_name="operator-third",
-            role=Role.OPERATOR,
-            city_code=CHENGDU,
-            secret=SECRET,
-        )
+        for role in (Role.OPERATOR, Role.KEEPER):
+            await accounts.add(
+                desk.connection,
+                desk.actor,
+                account_name=f"{role}-third",
+                role=role,
+                city_code=CHENGDU,
+                secret=SECRET,
+            )
+    await _leave_blanks(world)
     third = Actor("operator-third", Role.OPERATOR, CHENGDU)
     async with world.connection() as connection:
         report_id = await connection.fetchval(
@@ -170,7 +240,30 @@ async def _scene(world: World) -> Scene:
         issued=issued,
         change_id=change_id,
         report_id=report_id,
+        stage=stage,
     )
+
+
+def _first(desk: Desk) -> int:
+    return 1001 if desk.actor.city_code == accounts.PROVINCE else 1
+
+
+async def _leave_blanks(world: World) -> None:
+    """Let a third keeper of the city and one of the province leave others something to sign."""
+    for number, code in enumerate(_SHEETS):
+        series = msgspec.structs.replace(
+            stationery.COVER, series_code=code, prefix=f"第{number}种", digit_count=5
+        )
+        await world.record("province", series)
+    keepers = {"keeper-third": CHENGDU, "keeper-510000": accounts.PROVINCE}
+    for name, city_code in keepers.items():
+        async with world.connection() as connection:
+            desk = Desk(connection, Actor(name, Role.KEEPER, city_code))
+            async with desk.acting():
+                await test_orders.leave_at(
+                    desk, _SHEETS[0], first=_first(desk), second="auditor-510700"
+                )
+                await test_stocktakes.leave_at(desk, *_SHEETS[1:])
 
 
 class _Undo(Exception):  # noqa: N818 - no error

@@ -26,6 +26,8 @@ FLOORS = {
     "ground": "errors settings db statements migrate embedded jail objects observability",
     "registry": "journal accounts facts people vault catalogue institutions",
     "issuing": "numbering certificates public_keys batches issuance changes adoption publication",
+    "paper": "blanks orders documents forms requisitions supply overlay printers printing papers"
+    " stocktakes ledger tracing",
     "checking": "decision verification portal",
     "web": "pages problems limits identity site public api guards published candidates app",
 }  # wings lowest first, the rooms of each from left to right

@@ -13,7 +13,25 @@ import sys
 import click
 
 from service import terminal
-from service.cli import adoption, changes, founding, portal, publishing, recording, results, sealing
+from service.cli import (
+    adoption,
+    blanks,
+    changes,
+    documents,
+    founding,
+    ledger,
+    papers,
+    portal,
+    printers,
+    printing,
+    publishing,
+    recording,
+    requisitions,
+    results,
+    sealing,
+    stocktakes,
+    supply,
+)
 from service.ground import errors
 from service.ground import settings as settings_room
 from signing.errors import SigningError
@@ -51,9 +69,14 @@ for command in (
     recording.record_group, results.write_template, results.batch, results.void,
     *changes.standing_commands, changes.correct, changes.change,
     adoption.adopt, adoption.adoptions,
+    blanks.blanks, requisitions.requisition, stocktakes.stocktake,
+    documents.document, printers.printer, printing.print_group, papers.paper,
+    ledger.write_ledger, ledger.trace,
     portal.report, sealing.issue, sealing.serve, sealing.verify, publishing.publish,
 ):  # fmt: skip
     qianfa.add_command(command)
+for command in supply.commands:
+    blanks.blanks.add_command(command)
 
 
 def _terminated(*_: object) -> None:

@@ -633,8 +633,8 @@ class MovedSince(Refusal):
 
 
 class LedgerTooLong(Refusal):
-    """台账超过 {limit} 笔流水，不能出 PDF；请改用 xlsx，或缩短期间。
-    The ledger has over {limit} movements, too many for a PDF; take the xlsx, or a shorter period.
+    """台账超过这种文件的上限 {limit} 笔；请改用 xlsx（可达一百万笔），或缩短期间。
+    The ledger has over {limit} movements, too many here; take the xlsx, or a shorter period.
     """
 
 
@@ -683,4 +683,348 @@ class ProfileImplausible(Refusal):
 class FieldOffSheet(Refusal):
     """按此校正，{fields} 会印到纸外；请调整送纸后重新打印校准页。
     With this correction {fields} would leave the sheet; adjust the feed and print the page again.
+    """
+
+
+class OrderUnknown(Refusal):
+    """没有第 {order_id} 号办理，或属于其他单位。
+    There is no order {order_id}, or it is another centre's.
+    """
+
+
+class OrderDecided(Refusal):
+    """第 {order_id} 号办理已办结（{state}）。
+    Order {order_id} is decided already ({state}).
+    """
+
+
+class OrderSignedOtherwise(Refusal):
+    """第 {order_id} 号办理须用 {command}。
+    Order {order_id} is signed with {command}.
+    """
+
+
+class CounterImpossible(Refusal):
+    """流水 {movement_id}（{kind}）不能在此冲正。
+    Movement {movement_id} ({kind}) cannot be countered here.
+    """
+
+
+class NothingPending(Refusal):
+    """系列 {series_code} 没有待销毁的证书。
+    No sheets of {series_code} wait for destruction.
+    """
+
+
+class StocktakeOpen(Refusal):
+    """正在盘点，所盘账户暂停收发；请先办结或取消盘点。
+    A stocktake is open and what it counts does not move; end or cancel it first.
+    """
+
+
+class StocktakeUnknown(Refusal):
+    """没有盘点 {stocktake_id}，或属于其他单位。
+    There is no stocktake {stocktake_id}, or it is another centre's.
+    """
+
+
+class StocktakeElsewhere(Refusal):
+    """盘点 {stocktake_id} 现为“{state}”，不能办理此事。
+    Stocktake {stocktake_id} is {state} and does not take this.
+    """
+
+
+class SeriesNotCounted(Refusal):
+    """盘点 {stocktake_id} 不盘系列 {series_code}；所盘：{codes}。
+    Stocktake {stocktake_id} does not count {series_code}; it counts: {codes}.
+    """
+
+
+class CountUnknown(Refusal):
+    """盘点 {stocktake_id} 没有可以划去的第 {count_id} 笔清点。
+    Stocktake {stocktake_id} has no entry {count_id} that could be struck out.
+    """
+
+
+class CountedTwice(Refusal):
+    """上列 {count} 张清点了不止一次；请复核实物，划去有误的一笔，再结束清点。
+    The {count} sheets listed were counted more than once; look again and strike out an entry.
+    """
+
+
+class DifferenceUnknown(Refusal):
+    """盘点 {stocktake_id} 没有第 {numbers} 项差异。
+    Stocktake {stocktake_id} has no difference {numbers}.
+    """
+
+
+class ReasonsAbsent(Refusal):
+    """盘点 {stocktake_id} 有 {count} 项差异未说明原因。
+    Stocktake {stocktake_id} has {count} differences without a reason.
+    """
+
+
+class AttachmentUnfit(Refusal):
+    """附件须为 PDF、JPEG 或 PNG，1 字节至 20 MB，文件名 1 至 200 字，不含控制字符。
+    An attachment is a PDF, JPEG or PNG of up to 20 MB, with a plain name of up to 200 characters.
+    """
+
+
+class AttachmentSubjectUnknown(Refusal):
+    """附件所属的业务不存在，或属于其他市（州）。
+    There is nothing of that kind and number to attach to, or it is another city's.
+    """
+
+
+class AttachmentKnown(Refusal):
+    """同一文件 {sha256} 已附于此处。
+    The same file {sha256} is attached here already.
+    """
+
+
+class AttachmentUnknown(Refusal):
+    """没有附件 {sha256}，或属于其他市（州）。
+    There is no attachment {sha256}, or it is another city's.
+    """
+
+
+class PaperNotWanted(Refusal):
+    """上列 {count} 张证书现在不能列入打印任务；未建任务。
+    The {count} certificates listed take no paper now; no run was planned.
+    """
+
+
+class CertificateBeingPrinted(Refusal):
+    """有证书刚被列入另一打印任务，本次未生效；请重新核对。
+    Another run has just taken one of the certificates, nothing was done; look again.
+    """
+
+
+class RunTooLong(Refusal):
+    """一个打印任务最多 {limit} 张，现有 {count} 张；请分次办理。
+    A print run takes {limit} certificates and {count} are given; do it in parts.
+    """
+
+
+class RunUnknown(Refusal):
+    """没有打印任务 {run_id}，或属于其他市（州）。
+    There is no print run {run_id}, or it is another city's.
+    """
+
+
+class RunInOtherState(Refusal):
+    """打印任务 {run_id} 现为“{state}”；此事须在“{wanted}”时办理。
+    Print run {run_id} is {state}; this is done while it is {wanted}.
+    """
+
+
+class RunFallen(Refusal):
+    """任务 {run_id} 有 {count} 张证书不再有效：不出 PDF，不算打印；已印的作废，未印的按未打印结算。
+    {count} certificates of run {run_id} stand no more: settle them as spoiled or as not printed.
+    """
+
+
+class NothingToPrint(Refusal):
+    """打印任务 {run_id} 没有还需纸质证书的；请关闭或取消。
+    No certificate of print run {run_id} wants paper any more; close or cancel it.
+    """
+
+
+class SerialsMiscounted(Refusal):
+    """指定的流水号共 {given} 张，任务需要 {wanted} 张。
+    {given} serials are given and the run wants {wanted}.
+    """
+
+
+class PrintedPerhaps(Refusal):
+    """任务 {run_id} 已出过 PDF，可能已有打印；请逐张结算，未印的全部说明未打印。
+    The PDF of run {run_id} was made and sheets may be printed: settle it, saying what was not.
+    """
+
+
+class SheetUnreadable(Refusal):
+    """“{typed}”不是本轮的一张：请写序号 1 至 {count}，或流水号如 {serial}，范围以“-”连接。
+    "{typed}" is no sheet of this round: write its place, 1 to {count}, or a serial like {serial}.
+    """
+
+
+class SettlementUnclear(Refusal):
+    """上列 {count} 处说法矛盾或未说明，未结算；请逐张查看后说明每张承载哪份证书。
+    {count} things listed are contradictory or open; look at the sheets and say what each bears.
+    """
+
+
+class PrintedMiscounted(Refusal):
+    """数目不符：领用 {drawn} − 作废 {spoiled} − 未打印 {returned} = {left}，却说印好 {printed}。
+    Drawn {drawn} − spoiled {spoiled} − unprinted {returned} = {left}, but {printed} are said good.
+    """
+
+
+class SheetPrinted(Refusal):
+    """有流水号此前已打印过，不能再领用；请指定其他流水号。
+    A serial has been printed before and cannot be drawn again; name others.
+    """
+
+
+class PrintingImpossible(Refusal):
+    """打印或纸质证书不能这样办理；未作改动。
+    Printing does not go like this; nothing was done.
+    """
+
+
+class PaperHeld(Refusal):
+    """编号已有现行纸质证书；未作改动。
+    The number has a current paper already; nothing was done.
+    """
+
+
+class PaperUnknown(Refusal):
+    """编号 {number} 没有现行纸质证书，或属于其他市（州）。
+    There is no current paper of {number}, or it is another city's.
+    """
+
+
+class PaperChangeImpossible(Refusal):
+    """{number} 的纸质证书现为“{paper}”，证书现为 {standing}，不能办理 {kind}。
+    The paper of {number} is {paper} and the certificate {standing}: no {kind}.
+    """
+
+
+class HandOverRefused(Refusal):
+    """上列纸质证书现在不能核发；未作登记。
+    The papers listed cannot be handed over now; nothing was recorded.
+    """
+
+
+class CollectorUnproven(Refusal):
+    """须核对证件；代领的，须同时写明代领人和授权文件。
+    An identity document must be checked; of an agent, name and authority document are needed.
+    """
+
+
+class HandOverDateUnfit(Refusal):
+    """核发日期 {day} 早于打印日期，或晚于今天。
+    The day of hand-over, {day}, is before printing or later than today.
+    """
+
+
+class RequisitionUnknown(Refusal):
+    """没有申领表 {requisition_id}，或属于其他市（州）。
+    There is no requisition {requisition_id}, or it is another city's.
+    """
+
+
+class RequisitionInOtherState(Refusal):
+    """申领表 {requisition_id} 现为“{state}”，不能办理此事。
+    Requisition {requisition_id} is {state} and does not take this.
+    """
+
+
+class RequisitionEmpty(Refusal):
+    """此期间没有未计入申领的合格人次，也没有追加；无须申领。
+    No passes of the period are left to be covered and nothing more is asked; there is no need.
+    """
+
+
+class RequisitionOutdated(Refusal):
+    """计数之后有编号作废；请重新计算（requisition mend），已提交的请退回。
+    A number has become void since it was counted; mend it, or return what was submitted.
+    """
+
+
+class RequisitionUnsettled(Refusal):
+    """尚有在途的货或未结的差异，或少于核准数而未写原因；不能办结。
+    Something is on the road or unsettled, or less came than approved and nobody said why.
+    """
+
+
+class RequisitionOfOtherKind(Refusal):
+    """申领表 {requisition_id} 申领的是 {kind}，系列 {series_code} 不是。
+    Requisition {requisition_id} asks for {kind}, which series {series_code} is not.
+    """
+
+
+class PassesCovered(Refusal):
+    """这些合格人次刚被另一张申领表计入，本次未生效；请重新计算。
+    Another requisition has just covered these passes and this one was undone; count again.
+    """
+
+    retry = True
+
+
+class GrantUnfit(Refusal):
+    """核准的追加数量须在 0 至申请数之间，且核准总数不得为 0（请改为退回）。
+    Of the extra, 0 to what was asked is granted; where nothing is left, return it instead.
+    """
+
+
+class BeyondApproved(Refusal):
+    """申领表 {requisition_id} 核准 {approved} 张，已供 {supplied} 张，不能再发 {wanted} 张。
+    {approved} are approved for requisition {requisition_id}, {supplied} supplied: not {wanted} more.
+    """
+
+
+class SupplyImpossible(Refusal):
+    """申领与收发不能这样办理；未作改动。
+    Requisitions and consignments do not move like this; nothing was done.
+    """
+
+
+class ConsignmentUnknown(Refusal):
+    """没有发货单 {consignment_id}，或属于其他市（州）。
+    There is no consignment {consignment_id}, or it is another city's.
+    """
+
+
+class ConsignmentInOtherState(Refusal):
+    """发货单 {consignment_id} 现为“{state}”，不能办理此事。
+    Consignment {consignment_id} is {state} and does not take this.
+    """
+
+
+class CountUnequal(Refusal):
+    """发出 {sent} − 短少 {short} + 多出 {extra} = {expected}，实点 {counted}；请重新清点并写明号段。
+    Sent {sent} − short {short} + extra {extra} = {expected}, counted {counted}: name the serials.
+    """
+
+
+class DifferencesUnfit(Refusal):
+    """上列 {count} 张与发货单 {consignment_id} 不符。
+    The {count} sheets listed do not agree with consignment {consignment_id}.
+    """
+
+
+class SerialsUnsettled(Refusal):
+    """上列 {count} 张在别的发货单中多出而未结，不能下发。
+    The {count} sheets listed were extra in another consignment, which is not settled.
+    """
+
+
+class DifferenceNotOpen(Refusal):
+    """没有未结的差异 {difference_id}，或属于其他市（州）。
+    There is no open difference {difference_id}, or it is another city's.
+    """
+
+
+class DifferenceSettled(Refusal):
+    """这些差异已结。
+    These differences are settled already.
+    """
+
+
+class SettlementUnfit(Refusal):
+    """差异 {difference_id}（{kind}）只能结为：{wanted}。
+    Difference {difference_id} ({kind}) is settled as: {wanted}.
+    """
+
+
+class TraceUnknown(Refusal):
+    """没有流水号或证书编号为“{what}”的证书，或属于其他市（州）。
+    There is no serial and no certificate number “{what}”, or it is another city's.
+    """
+
+
+class PersonUntraced(Refusal):
+    """没有此姓名与证件号码的证书，或属于其他市（州）。
+    There is no certificate of this name and document, or it is another city's.
     """
