@@ -94,6 +94,7 @@ def verdict(answer: Verdict) -> None:
         "项目 project": answer.project,
         "考核日期 exam": answer.exam_on,
         "发证日期 issued": answer.issued_on,
+        "纸质证书流水号末四位 paper serial ends in": answer.paper_digits,
         "查验时间 checked": answer.checked_at.astimezone(LEGAL_ZONE).isoformat(" ", "seconds"),
     }
     for title, value in facts.items():

@@ -153,6 +153,7 @@ def test_every_door_says_what_the_register_says(door: Door, standing: Status) ->
         (Presented(door=Door.TEXT, statement=token.Reason.MALFORMED), Status.UNKNOWN),
         (Presented(door=Door.TEXT, statement=STATEMENT), Status.UNKNOWN),
         (Presented(door=Door.FILE, file="limit"), Status.INDETERMINATE),
+        (Presented(door=Door.FILE, document_of="成都市职鉴中心"), Status.UNKNOWN),
         (Presented(door=Door.FILE, file=INTACT), Status.ALTERED),
         (Presented(door=Door.FILE, file=INTACT, entry=ENTRY), Status.ALTERED),
     ],

@@ -85,7 +85,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     `name` is masked unless the door proved that it is known. `compare` names what the reader should
     still compare by eye. `successor` is the version that replaces this one, once it is issued.
     `number` stands alone, without any other fact, where what was shown is not what we issued but
-    names a certificate of ours: look that up at the usual doors. `checked_at` is in the legal zone.
+    names a certificate of ours: look that up at the usual doors. So does `issuer` where it is a
+    document that we sealed for that centre and no certificate. `checked_at` is in the legal zone.
+    `paper_digits` are the last of the serial on the current paper, where there is one.
     """
 
     status: Status
@@ -103,6 +105,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     project: str | None = None
     exam_on: datetime.date | None = None
     issued_on: datetime.date | None = None
+    paper_digits: str | None = None
     specimen: bool = False
 
 
@@ -124,6 +127,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     statement_host: str | None
     sealed_at: datetime.datetime | None
     specimen: bool
+    paper_digits: str | None = None
 
 
 class Presented(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +135,7 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
 
     `file` is None where no file was shown, "same" for a byte-identical one, "limit" for one that
     could not be read within its limits. `statement` is the reason where it was refused.
+    `document_of` is the centre that had this very file sealed as what is no certificate.
     `number_seen` is a number of ours that can be read on what was shown. `register_silent` tells
     that the register could not be asked; `listed` is then what a fresh signed status list says, and
     `specimen` what the statement's key says of itself.
@@ -141,6 +146,7 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
     file: examine.Findings | Literal["same", "limit"] | None = None
     statement: token.Statement | token.Reason | None = None
     name_agrees: bool | None = None
+    document_of: str | None = None
     number_seen: str | None = None
     register_silent: bool = False
     listed: Status | None = None
@@ -190,7 +196,9 @@ def decide(presented: Presented, now: datetime.datetime) -> Verdict:
     if status in _NOT_OURS and reason != "standing-unknown":  # a statement was proved there
         number = entry.number if entry else presented.number_seen
         specimen = presented.specimen or bool(entry and entry.specimen)
-        return msgspec.structs.replace(verdict, number=number, specimen=specimen)
+        return msgspec.structs.replace(
+            verdict, number=number, specimen=specimen, issuer=presented.document_of
+        )
     if entry is not None:
         return _tell_entry(verdict, presented, entry)
     if isinstance(statement, token.Statement):
@@ -201,7 +209,7 @@ def decide(presented: Presented, now: datetime.datetime) -> Verdict:
 def _tell_entry(verdict: Verdict, presented: Presented, entry: Entry) -> Verdict:
     return msgspec.structs.replace(
         verdict,
-        compare=_BY_EYE[presented.door],
+        compare=_BY_EYE[presented.door] + (("paper",) if entry.paper_digits else ()),
         number=entry.number,
         version=entry.version,
         successor=entry.successor,
@@ -211,6 +219,7 @@ def _tell_entry(verdict: Verdict, presented: Presented, entry: Entry) -> Verdict
         project=entry.project_name,
         exam_on=entry.exam_on,
         issued_on=entry.archived_on,
+        paper_digits=entry.paper_digits,
         specimen=entry.specimen,
     )
 
@@ -241,7 +250,8 @@ def _conclude(presented: Presented) -> tuple[Status, str]:
     if presented.register_silent:
         return _conclude_silent(presented)
     if entry is None:
-        return Status.UNKNOWN, "not-registered"
+        document = presented.document_of is not None
+        return Status.UNKNOWN, "document-not-certificate" if document else "not-registered"
     return _conclude_registered(presented, entry)
 
 

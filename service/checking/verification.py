@@ -39,6 +39,7 @@ Connecting: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 _by_id = _sql.perhaps("by_id", Entry)
 _by_number = _sql.many("by_number", Entry)
 _by_file = _sql.perhaps("by_file", Entry)
+_document_centre = _sql.perhaps("document_centre", str)
 _by_range = _sql.perhaps("by_range", Entry)
 _known_numbers = _sql.many("known_numbers", str)
 
@@ -80,10 +81,14 @@ async def by_file(
     Raises: JailBusy and JailUnavailable, when nothing can be said of the file.
     """
     async with connecting() as connection:
-        entry = await _by_file(connection, pdf_sha256=hashlib.sha256(content).digest())
-        pins = {} if entry else await public_keys.pins(connection)
+        pdf_sha256 = hashlib.sha256(content).digest()
+        entry = await _by_file(connection, pdf_sha256=pdf_sha256)
+        centre = None if entry else await _document_centre(connection, pdf_sha256=pdf_sha256)
+        pins = {} if entry or centre else await public_keys.pins(connection)
     if entry is not None:
         return _decide(Presented(door=Door.FILE, entry=entry, file="same"), now)
+    if centre is not None:
+        return _decide(Presented(door=Door.FILE, document_of=centre), now)
     look = await _look(examiner, content, pins) if len(content) <= UPLOAD_BYTES_MAX else None
     if look is None:
         return _decide(Presented(door=Door.FILE, file="limit"), now)

@@ -91,7 +91,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A verdict. `name` is masked unless whoever asks has shown the name or a genuine document.
 
     `number` alone, without any other fact, means: what was shown is not what we issued, but names a
-    certificate of ours; ask about that one.
+    certificate of ours; ask about that one. `paper_digits` are the last digits of the serial on the
+    current paper certificate, for comparison; null where there is none.
     """
 
     checked_at: datetime.datetime
@@ -110,6 +111,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     project: str | None
     exam_on: datetime.date | None
     issued_on: datetime.date | None
+    paper_digits: str | None
     specimen: bool
 
 
@@ -161,6 +163,7 @@ _ENTRY: Final = {
     "archived_on": "2026-06-12", "issuing_authority": "示例职业技能鉴定中心",
     "standing": "valid", "successor": None, "origin": "sealed", "status_index": None,
     "statement_host": None, "sealed_at": None, "specimen": False,
+    "paper_digits": "0512",
 }  # fmt: skip
 _SHOWN: Final[tuple[dict[str, object], ...]] = (
     {"door": "id", "entry": _ENTRY},
@@ -211,6 +214,7 @@ def told(verdict: Verdict) -> Answer:
         project=verdict.project,
         exam_on=verdict.exam_on,
         issued_on=verdict.issued_on,
+        paper_digits=verdict.paper_digits,
         specimen=verdict.specimen,
     )
 
