@@ -1,0 +1,133 @@
+"""Faces: one PDF of a round's certificates in the order of its serials, to print on its blanks.
+
+The code on paper is the one of the e-certificate, read back from the stored file. How often a
+round was made is kept, because a sheet that goes through twice is spoiled. Nothing is made of a
+round with a certificate that stands no more.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Callable
+
+import msgspec
+
+from service.ground import statements
+from service.ground.db import Connection
+from service.ground.errors import SeriesUnknown, TryAgain
+from service.ground.objects import Objects
+from service.issuing import certificates
+from service.issuing.batches import LEGAL_ZONE
+from service.issuing.certificates import Certificate
+from service.paper import blanks, overlay, printing
+from service.paper.blanks import PaperKind, Series
+from service.paper.overlay import Remark
+from service.paper.printing import Run, State
+from service.registry import accounts
+from service.registry.accounts import Actor
+from service.registry.journal import Act
+from service.registry.vault import Vault
+from signing import examine
+
+_sql = statements.beside(__file__)
+
+_NO_SERIAL = "样张"
+
+
+class Face(Certificate, frozen=True, kw_only=True):
+    """A certificate and the blank that is to carry it; no serial before one is drawn."""
+
+    serial: int | None
+    remark: str
+    drawn_at: datetime.datetime | None
+    pdf_sha256: bytes
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """The faces of a run's newest round, in the order of their serials."""
+
+    run: Run
+    edition: str
+    serials: tuple[str, ...]
+    faces: tuple[Face, ...]
+
+
+_faces = _sql.many("faces", Face)
+_count_pdf = _sql.one("count_pdf", int)
+
+
+async def of_run(connection: Connection, actor: Actor, run_id: int, *, preview: bool) -> Round:
+    """Return what is to be printed on the drawn sheets, or seen before any is drawn.
+
+    Raises:
+        RunUnknown, RunInOtherState: there is none in this city, or nothing of it is drawn.
+        RunFallen: naming the certificates that stand no more; none for a preview.
+        SeriesUnknown: there is no paper whose edition a preview could have.
+    """
+    accounts.require(actor, Act.RUN_PRINT)
+    states = (State.PLANNED, State.DRAWN) if preview else (State.DRAWN,)
+    run = await printing.lock(connection, actor, run_id, *states)
+    series = await _series(connection, run)
+    if not preview:
+        printing.require_standing(run, await printing.sheets(connection, run), series.numerals)
+    faces = await _faces(connection, run_id=run_id, round=run.round)
+    texts = (
+        _NO_SERIAL if one.serial is None else series.numerals.text(one.serial) for one in faces
+    )
+    return Round(run=run, edition=series.edition, serials=tuple(texts), faces=tuple(faces))
+
+
+async def read(
+    objects: Objects, vault: Vault, round_: Round, done: Callable[[int], None]
+) -> list[overlay.Sheet]:
+    """Read the codes out of the stored files; `done` is told how many are read.
+
+    Raises: ObjectMissing, ObjectDamaged, StoreUnavailable, ExaminationFailed.
+    """
+    sheets = []
+    for face, serial in zip(round_.faces, round_.serials, strict=True):
+        pdf = await objects.get(face.pdf_sha256.hex())
+        sheets.append(
+            overlay.Sheet(
+                record=certificates.record(face, vault),
+                qr_text=await asyncio.to_thread(examine.own_qr_text, pdf),
+                serial=serial,
+                remark=_remark(face),
+            )
+        )
+        done(len(sheets))
+    return sheets
+
+
+async def count(connection: Connection, actor: Actor, round_: Round, detail: object) -> int:
+    """Note that the faces of a round are made once more and return how often they were.
+
+    Raises:
+        RunUnknown, RunInOtherState, TryAgain: the round is open no more.
+    """
+    run = await printing.lock(connection, actor, round_.run.run_id, State.DRAWN)
+    if run.round != round_.run.round:
+        raise TryAgain
+    made = await _count_pdf(connection, run_id=run.run_id, round=round_.run.round)
+    told = {"round": run.round, "times": made, "sheets": len(round_.faces), "printer": detail}
+    await accounts.write(
+        connection, actor, Act.RUN_PRINT, str(run.run_id), told, city_code=run.city_code
+    )
+    return made
+
+
+async def _series(connection: Connection, run: Run) -> Series:
+    """Return the series of a run, or before it has one the newest that it may get."""
+    if run.series_code is not None:
+        return await blanks.find(connection, run.series_code)
+    inner = [one for one in await blanks.every(connection) if one.kind is PaperKind.INNER]
+    if not inner:
+        raise SeriesUnknown(series_code="–", codes="–")
+    return inner[-1]
+
+
+def _remark(face: Face) -> str:
+    if not face.remark:
+        return ""
+    if face.drawn_at is None:
+        return face.remark
+    return Remark(face.remark).on(face.drawn_at.astimezone(LEGAL_ZONE).date())
