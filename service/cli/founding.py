@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from service import terminal, wiring
-from service.cli import acting
+from service.cli import acting, blanks
 from service.ground import db, errors, migrate
 from service.ground import settings as settings_room
 from service.ground.db import Role
@@ -130,19 +130,20 @@ def settings_list() -> None:
 @click.command("check")
 @click.pass_context
 def check(context: click.Context) -> None:
-    """重算日志的哈希链，列出各市链首 / Replay the journal, list the head of each chain."""
+    """重算日志与空白证书流水，列出链首 / Replay journal and blanks, list all heads."""
 
     async def work(address: str) -> None:
         async with wiring.connection(address) as connection:
             broken = await journal.broken(connection)
-            heads = await journal.heads(connection)
-        for head in heads:
-            terminal.say(f"{head.city_code} #{head.sequence} {head.hash.hex()}")
-        for one in broken:
-            terminal.say(f"✗ {one.city_code} #{one.sequence} {one.reason}")
-        if broken:
+            for head in await journal.heads(connection):
+                terminal.say(f"{head.city_code} #{head.sequence} {head.hash.hex()}")
+            for one in broken:
+                terminal.say(f"✗ {one.city_code} #{one.sequence} {one.reason}")
+            if not broken:
+                terminal.say("日志完整 the journal is whole")
+            books_hold = await blanks.report(connection)
+        if broken or not books_hold:
             context.exit(1)
-        terminal.say("日志完整 the journal is whole")
 
     acting.run(context.obj, work)
 

@@ -113,7 +113,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Kind.DISPATCH: ("下发", "dispatched"),
     Kind.RECEIVE: ("签收", "received"),
     Kind.ARRIVE: ("短少补到", "arrived late"),
-    Kind.UNSENT: ("短少未发", "never sent"),
+    Kind.UNSENT: ("未发出", "never sent"),
     Kind.EXTRA: ("多出入账", "extra"),
     Kind.SEND_BACK: ("退省", "sent back"),
     Kind.TAKE_BACK: ("省收回", "taken back"),
@@ -320,7 +320,7 @@ async def move(
     cities = {movement.city_code, _holder(movement.city_code, movement.from_state)}
     await lock(connection, series, cities | {_holder(movement.city_code, movement.to_state)})
     ranges = series.numerals.ordered(movement.ranges)
-    await _require_there(connection, series, movement, ranges)
+    await require_at(connection, series, movement.city_code, movement.from_state, ranges)
     return await _move(
         connection,
         city_code=movement.city_code,
@@ -338,6 +338,31 @@ async def move(
         third_actor=movement.third_actor,
         counters=movement.counters,
     )
+
+
+async def require_at(
+    connection: Connection,
+    series: Series,
+    city_code: str,
+    state: State,
+    ranges: Sequence[Range],
+) -> None:
+    """Refuse serials that are not in an account, or not outside the books, as `move` does."""
+    places = await whereabouts(connection, series, ranges)
+    if state is State.OUTSIDE:
+        _refuse(SerialsKnown, series, [one for one in places if one.state != State.OUTSIDE])
+        return
+    holder = PROVINCE if state is State.AT_PROVINCE else city_code
+    outside = [one for one in places if one.state == State.OUTSIDE]
+    elsewhere = [
+        one
+        for one in places
+        if one.state != State.OUTSIDE and one.city_code not in (holder, city_code)
+    ]
+    other = [one for one in places if (one.city_code, one.state) != (holder, state)]
+    _refuse(SerialsUnknown, series, outside)
+    _refuse(SerialsElsewhere, series, elsewhere)
+    _refuse(SerialsInOtherState, series, other, wanted=" ".join(WORDS[state]))
 
 
 async def whereabouts(
@@ -419,27 +444,6 @@ def _holder(city_code: str, state: State) -> str:
     What is lost of a city's short sheets is the province's; locking its account too does no harm.
     """
     return PROVINCE if state in (State.AT_PROVINCE, State.LOST) else city_code
-
-
-async def _require_there(
-    connection: Connection, series: Series, movement: Movement, ranges: Sequence[Range]
-) -> None:
-    places = await whereabouts(connection, series, ranges)
-    beginning = movement.from_state
-    if beginning is State.OUTSIDE:
-        _refuse(SerialsKnown, series, [one for one in places if one.state != State.OUTSIDE])
-        return
-    holder = PROVINCE if beginning is State.AT_PROVINCE else movement.city_code
-    outside = [one for one in places if one.state == State.OUTSIDE]
-    elsewhere = [
-        one
-        for one in places
-        if one.state != State.OUTSIDE and one.city_code not in (holder, movement.city_code)
-    ]
-    other = [one for one in places if (one.city_code, one.state) != (holder, beginning)]
-    _refuse(SerialsUnknown, series, outside)
-    _refuse(SerialsElsewhere, series, elsewhere)
-    _refuse(SerialsInOtherState, series, other, wanted=" ".join(WORDS[beginning]))
 
 
 def _refuse(

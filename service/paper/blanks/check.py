@@ -36,6 +36,15 @@ class Fault(msgspec.Struct, frozen=True):
     serials: str = ""
 
 
+class Head(msgspec.Struct, frozen=True):
+    """The end of a chain; whoever keeps it elsewhere sees a whole chain that is forged anew."""
+
+    city_code: str
+    series_code: str
+    sequence: int
+    hash: bytes
+
+
 class _Broken(msgspec.Struct, frozen=True):
     city_code: str
     series_code: str
@@ -49,6 +58,20 @@ class _Stocked(msgspec.Struct, frozen=True):
     last_serial: int
     city_code: str
     state: str
+
+
+class _Unmatched(msgspec.Struct, frozen=True):
+    city_code: str
+    series_id: int
+    state: str
+    first_serial: int
+    last_serial: int
+
+
+class _Run(msgspec.Struct, frozen=True):
+    city_code: str
+    run_id: int
+    series_code: str | None
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -67,12 +90,17 @@ _REASONS = {
     "not there": ("移动时不在该处", "moved from where they were not"),
     "there already": ("重复入账", "entered the books twice"),
     "stock": ("库存与流水不符", "the stock differs from the movements"),
+    "sheets": ("库存与逐张记录或发货单不符", "the stock differs from sheets, papers or consignments"),
+    "run": ("打印任务的领用、打印、作废、退库与流水不符", "a run differs from its movements"),
 }
 
 _broken = _sql.many("broken_chains", _Broken)
 _page = _sql.many("page", Moved)
 _stocked = _sql.many("stocked", _Stocked)
 _written = _sql.many("written", _Written)
+_unmatched_sheets = _sql.many("unmatched_sheets", _Unmatched)
+_unmatched_runs = _sql.many("unmatched_runs", _Run)
+_heads = _sql.many("heads", Head)
 
 
 class Replay:
@@ -140,6 +168,28 @@ async def check(connection: Connection, actor: Actor | None = None) -> list[Faul
     ]
     replays, misfits = await _replay(connection, only, written)
     return [*faults, *misfits, *await _compare(connection, only, written, replays)]
+
+
+async def check_papers(connection: Connection) -> list[Fault]:
+    """Compare sheets, papers and consignments with the stock, and every run with its movements."""
+    written = {one.series_id: one for one in await _written(connection)}
+    faults = [
+        _fault(
+            written[one.series_id], one.city_code, None, "sheets",
+            Range(one.first_serial, one.last_serial),
+        )
+        for one in await _unmatched_sheets(connection)
+    ]  # fmt: skip
+    runs = [
+        Fault(one.city_code, one.series_code or "–", None, *_REASONS["run"], f"{one.run_id}")
+        for one in await _unmatched_runs(connection)
+    ]
+    return faults + runs
+
+
+async def heads(connection: Connection) -> list[Head]:
+    """Return the end of every chain that the actor may see."""
+    return await _heads(connection)
 
 
 async def _replay(
