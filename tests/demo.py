@@ -1,4 +1,4 @@
-"""The demonstration: two cities, two workbooks, from the first account to verified certificates.
+"""The demonstration: two cities, two workbooks, until certificates are verified and handed over.
 
 It only types the commands that a user would type, and shows them. Everybody in it is invented; the
 keys are development keys, so every face says 样本 SPECIMEN. It may be run again: each run imports
@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from service import cli, terminal, wiring
@@ -28,6 +29,7 @@ from service.ground.settings import Settings
 from service.registry import catalogue
 from signing import examine
 from tests import invented
+from tests.demo_paper import Paper
 
 
 class _City(msgspec.Struct, frozen=True):
@@ -51,6 +53,15 @@ _CITIES = (
         "chengdu-reviewer",
     ),
     _City("513200", "阿坝", "民宿接待服务", invented.LONG_NAMES, "aba-operator", "aba-reviewer"),
+)
+
+
+_ACCOUNTS = (
+    *((city.operator, "operator", city.city_code) for city in _CITIES),
+    *((city.reviewer, "reviewer", city.city_code) for city in _CITIES),
+    ("chengdu-keeper", "keeper", "510100"),
+    ("chengdu-auditor", "auditor", "510100"),
+    ("province-keeper", "keeper", "510000"),
 )
 
 
@@ -92,7 +103,9 @@ class _Demonstration:
         for city, batch in zip(_CITIES, batches, strict=True):
             target = self._folder / f"{batch}-{city.title}"
             self._type(city.operator, "batch", "export", batch, "--to", target)
-        self._suspend_and_lift(_CITIES[0], min(target.parent.glob(f"{batches[0]}-*/*.pdf")))
+        pdfs = sorted(target.parent.glob(f"{batches[0]}-*/*.pdf"))
+        self._suspend_and_lift(_CITIES[0], pdfs[0])
+        Paper(self._type, self._folder, "chengdu", self._round).show(batches[0], pdfs)
 
     def _suspend_and_lift(self, city: _City, pdf: Path) -> None:
         """Let two persons suspend a certificate and lift it again, each seen by who verifies."""
@@ -112,13 +125,12 @@ class _Demonstration:
     def _set_up(self) -> None:
         if not self._secret("province").exists():
             self._type(None, "init", "--secret-file", self._secret("province"))
-        for city in _CITIES:
-            for name, role in ((city.operator, "operator"), (city.reviewer, "reviewer")):
-                if not self._secret(name).exists():
-                    self._type(
-                        "province", "account", "add", name, "--role", role, "--city-code",
-                        city.city_code, "--keep-secret-in", self._secret(name),
-                    )  # fmt: skip
+        for name, role, city_code in _ACCOUNTS:
+            if not self._secret(name).exists():
+                self._type(
+                    "province", "account", "add", name, "--role", role, "--city-code",
+                    city_code, "--keep-secret-in", self._secret(name),
+                )  # fmt: skip
 
     def _record_facts(self, city: _City, exam_on: datetime.date) -> None:
         """Record what the gates read; the institution is filed in Chengdu and works in Aba too."""
@@ -218,12 +230,22 @@ class _Demonstration:
         typed = [str(word) for word in words]
         if account:
             typed += ["--as", account, "--secret-file", str(self._secret(account))]
-            typed += [] if typed[:2] == ["batch", "export"] else ["--yes"]
+            typed += ["--yes"] if _changes(typed) else []
         terminal.out.print(f"[bold cyan]$[/] qianfa {' '.join(typed)}", soft_wrap=True)
         cli.qianfa.main(typed, standalone_mode=False)
 
     def _secret(self, account: str) -> Path:
         return self._folder.parent / f"{account}.secret"
+
+
+def _changes(typed: Sequence[str]) -> bool:
+    """Whether what is typed asks before it does something."""
+    command: click.Command = cli.qianfa
+    for word in typed:
+        if not isinstance(command, click.Group):
+            break
+        command = command.commands[word]
+    return any(option.name == "yes" for option in command.params)
 
 
 def _latest_exam() -> datetime.date:
