@@ -46,9 +46,10 @@ class Desk(msgspec.Struct, frozen=True):
     connection: Connection
     actor: Actor
 
-    def acting(self) -> AbstractAsyncContextManager[None]:
+    def acting(self, *, at_one_moment: bool = False) -> AbstractAsyncContextManager[None]:
         """Begin one act: a transaction under the actor's city."""
-        return db.acting(self.connection, Role.CONSOLE, self.actor.city_code)
+        city_code = self.actor.city_code
+        return db.acting(self.connection, Role.CONSOLE, city_code, at_one_moment=at_one_moment)
 
 
 @contextmanager

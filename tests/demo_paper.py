@@ -41,13 +41,13 @@ class Paper(msgspec.Struct, frozen=True):
         if self.turn == 1:
             self._found()
         self._supply(len(numbers) + SPARE)
-        self._print(batch, len(numbers))
+        self._print(batch, numbers)
         document = ("--document-number", f"示例核发{self.turn}号")
         sheet = self.folder / f"领取签收表-{self.turn}.pdf"
         self._type("operator", "paper", "sheet", "--run", self.turn, *document, "--to", sheet)
         self._type("operator", "paper", "hand-over", *numbers[:3], "--id-checked", *document)
         self.type_(None, "verify", pdfs[0])
-        self._look_into_the_books(numbers[6])
+        self._look_into_the_books(numbers[1])
         terminal.say(f"申领表、套打、签收表、台账在 forms, overlays and ledgers: {self.folder}")
 
     def _type(self, role: str, *words: object) -> None:
@@ -73,25 +73,28 @@ class Paper(msgspec.Struct, frozen=True):
 
     def _supply(self, sheet_count: int) -> None:
         self._type(
-            "keeper", "requisition", "make", "--kind", "inner", "--extra", SPARE,
+            "keeper", "blanks", "requisition", "make", "--kind", "inner", "--extra", SPARE,
             "--extra-reason", "打印损耗备用",
         )  # fmt: skip
-        self._type("reviewer", "requisition", "submit", self.turn)
-        self.type_("province", "requisition", "approve", self.turn)
+        self._type("reviewer", "blanks", "requisition", "submit", self.turn)
+        self.type_("province", "blanks", "requisition", "approve", self.turn)
         self.type_(
             "province-keeper", "blanks", "dispatch", "--requisition", self.turn,
             "--count", sheet_count, "--document-number", f"示例发货单{self.turn}号",
         )  # fmt: skip
         self._type("keeper", "blanks", "receive", self.turn, "--counted", sheet_count)
-        self._type("keeper", "requisition", "close", self.turn)
+        self._type("keeper", "blanks", "requisition", "close", self.turn)
         form = self.folder / f"证书申领表-{self.turn}.pdf"
-        self._type("keeper", "requisition", "form", self.turn, "--to", form)
+        self._type("keeper", "blanks", "requisition", "form", self.turn, "--to", form)
 
-    def _print(self, batch: str, count: int) -> None:
+    def _print(self, batch: str, numbers: Sequence[str]) -> None:
         """Print in two rounds: what the printer eats takes the next serials."""
         self._type("operator", "print", "plan", "--batch", batch)
         for place, said in enumerate(
-            (("--spoiled", "7,12", "--printed", count - 2), ("--printed", 2))
+            (
+                ("--spoiled", "2,5", "--printed", len(numbers) - 2, "--last", numbers[-1]),
+                ("--printed", 2, "--last", numbers[4]),
+            )
         ):
             self._type("keeper", "print", "draw", self.turn)
             target = self.folder / f"套打-{self.turn}-{place + 1}.pdf"
@@ -108,6 +111,8 @@ class Paper(msgspec.Struct, frozen=True):
         year = datetime.date.today().year  # noqa: DTZ011 - any zone will do
         period = ("--from", f"{year}-01-01", "--until", f"{year}-12-31")
         ledger = self.folder / f"台账-{self.turn}.xlsx"
-        self._type("keeper", "ledger", *period, "--to", ledger)
-        self._type("keeper", "ledger", *period, "--to", ledger.with_suffix(".pdf"), "--sealed")
+        self._type("keeper", "blanks", "ledger", *period, "--to", ledger)
+        self._type(
+            "keeper", "blanks", "ledger", *period, "--to", ledger.with_suffix(".pdf"), "--sealed"
+        )
         self._type("auditor", "trace", number)

@@ -16,7 +16,7 @@ from service.paper import blanks, papers, printing
 from service.paper.blanks import NewSeries, State
 from service.paper.papers import Collected, changing
 from service.paper.papers.changing import Decided, Kind
-from service.paper.printing import planning
+from service.paper.printing import planning, settling
 from service.paper.printing.settling import Said
 from service.wiring import Desk
 from tests import stationery
@@ -63,8 +63,7 @@ class Shop(msgspec.Struct, frozen=True):
         self, run_id: int, printed: int, *, by: str = OPERATOR, **said: Any
     ) -> printing.Settled:
         async with self.at(by) as desk:
-            whole = Said(printed=printed, **said)
-            return await printing.settle(desk.connection, desk.actor, run_id, whole)
+            return await settle_at(desk, run_id, Said(printed=printed, **said))
 
     async def close(self, run_id: int, *, by: str = KEEPER) -> printing.Run:
         async with self.at(by) as desk:
@@ -123,6 +122,20 @@ class Shop(msgspec.Struct, frozen=True):
             )
             now = datetime.datetime.now(datetime.UTC)
             return await verification.by_number(connection, number, name, now)
+
+
+async def settle_at(desk: Desk, run_id: int, said: Said) -> printing.Settled:
+    """Settle inside the act that a desk has begun, with the last number read off its sheet.
+
+    What stands on the sheet is what was said; a test of anything else says what it reads itself.
+    """
+    if said.printed and not said.last:
+        run = await printing.lock(desk.connection, desk.actor, run_id, printing.State.DRAWN)
+        numerals = (await blanks.find(desk.connection, run.series_code or "")).numerals
+        sheets = await printing.sheets(desk.connection, run)
+        bearing = [one.number for one in settling.settle(sheets, said, numerals) if one.number]
+        said = msgspec.structs.replace(said, last=bearing[-1])
+    return await printing.settle(desk.connection, desk.actor, run_id, said)
 
 
 async def hand_over_at(desk: Desk, *numbers: str, collected: Collected = COLLECTED) -> int:

@@ -222,7 +222,7 @@ class Books(RuleBasedStateMachine):
         expected = self._expected(
             path, city_code, some, persons, by=by, since=since, counterable=counterable
         )
-        helpers = [f"reviewer-{CHENGDU}", f"auditor-{CHENGDU}"][: persons - 1]
+        helpers = ["province", f"province-{PROVINCE}"][: persons - 1]
         moving = Movement(
             kind=path.kind, city_code=city_code, from_state=path.from_state,
             to_state=path.to_state, ranges=serials.of(some), document_number="文〔2026〕1号",

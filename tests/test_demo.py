@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pypdf
 import pypdfium2
 import pytest
 import zxingcpp
@@ -20,8 +21,10 @@ _RUN = "from tests import conftest, demo; demo.main(6)"  # with cheap secrets
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two runs left behind."""
     folder = tmp_path_factory.mktemp("demonstration") / "var"
-    assert "12 份查验有效" in _run(folder)
-    assert "24 份查验有效" in _run(folder)
+    for count in (12, 24):
+        said = _run(folder)
+        assert f"{count} 份查验有效" in said
+        assert "空白证书账实相符" in said
     return folder
 
 
@@ -29,9 +32,19 @@ def test_two_runs_leave_certificates_secrets_for_one_reader_and_no_server(folder
     pdfs = [path.stem for path in folder.glob("demo/*/*.pdf")]
     assert (len(pdfs), len(set(pdfs))) == (24, 24)
     secrets = list(folder.glob("*.secret"))
-    assert len(secrets) == 5
+    assert len(secrets) == 8
     assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
     assert not _servers(folder)
+
+
+def test_paper_is_printed_in_two_rounds_and_its_forms_are_written(folder: Path) -> None:
+    for turn in (1, 2):
+        rounds = [len(pypdf.PdfReader(folder / f"demo/套打-{turn}-{place}.pdf").pages)
+                  for place in (1, 2)]  # fmt: skip
+        assert rounds == [6, 2]
+        for form in ("证书申领表", "领取签收表", "套打预览", "台账"):
+            assert pypdf.PdfReader(folder / f"demo/{form}-{turn}.pdf").pages
+        assert (folder / f"demo/台账-{turn}.xlsx").exists()
 
 
 def test_the_qr_code_of_every_page_is_read_by_an_independent_reader(folder: Path) -> None:

@@ -461,25 +461,37 @@ def test_scans_are_attached_listed_and_taken_out_at_the_command_line(
     scan = tmp_path / "签字.png"
     scan.write_bytes(PNG)
     done = type_(
-        "document", "attach", "print-run", runs[0].subject_id, scan, by=f"operator-{CHENGDU}"
+        "blanks",
+        "document",
+        "attach",
+        "print-run",
+        runs[0].subject_id,
+        scan,
+        by=f"operator-{CHENGDU}",
     )
     assert done.code == 0, done.err
     (digest,) = re.findall("[0-9a-f]{64}", done.out)
     listed = type_(
-        "document", "list", "print-run", runs[0].subject_id, by=f"reviewer-{CHENGDU}", yes=False
+        "blanks",
+        "document",
+        "list",
+        "print-run",
+        runs[0].subject_id,
+        by=f"reviewer-{CHENGDU}",
+        yes=False,
     )
     assert digest in listed.out
     assert "签字.png" in listed.out
     target = tmp_path / "out" / "scan.png"
     by = f"operator-{CHENGDU}"
-    assert type_("document", "get", digest, "--to", target, by=by, yes=False).code == 0
+    assert type_("blanks", "document", "get", digest, "--to", target, by=by, yes=False).code == 0
     assert target.read_bytes() == PNG
-    again = type_("document", "attach", "print-run", runs[0].subject_id, scan, by=by)
+    again = type_("blanks", "document", "attach", "print-run", runs[0].subject_id, scan, by=by)
     assert (again.code, "AttachmentKnown" in again.err) == (65, True)
     for words in (
         ["attach", "batch", 7, scan], ["list", "order", 0], ["get", "xyz", "--to", target],
         ["get", digest[:-1], "--to", target],
     ):  # fmt: skip
-        assert type_("document", *words, by=by, yes=False).code == 64
-    missing = type_("document", "get", "0" * 64, "--to", target, by=by, yes=False)
+        assert type_("blanks", "document", *words, by=by, yes=False).code == 64
+    missing = type_("blanks", "document", "get", "0" * 64, "--to", target, by=by, yes=False)
     assert (missing.code, "AttachmentUnknown" in missing.err) == (65, True)

@@ -339,6 +339,22 @@ def test_a_requisition_book_computes_what_is_asked() -> None:
     assert "川26A0000001-0000300、川26A0000512" in seen[12][0]
 
 
+def test_nothing_is_lost_from_a_book_without_a_word() -> None:
+    """A cell holds 32 767 units, of which a rare character takes two."""
+    supplied = tuple(f"川26A{first:07}-{first + 3:07}" for first in range(0, 40_000, 4))
+    sheet = msgspec.structs.replace(
+        filled.requisition(2), supplied=supplied, decision="𠮷" * 40_000
+    )
+    seen = rows(workbooks.requisition(sheet, printed_at=PRINTED_AT))
+    lines = [row[0].removeprefix("供应号段：") for row in seen if "供应号段" in str(row[0])]
+    assert tuple("、".join(lines).split("、")) == supplied
+    assert max(map(len, lines)) < 80
+    assert seen[-1][0].endswith("𠮷……（过长，余略）")
+    book = _ledger_book(1, remark="=1" * 40_000)
+    assert rows(book)[5][11].endswith("……（过长，余略）")
+    assert len(formulas(book)) == 5
+
+
 def test_a_summary_book_sums_every_column() -> None:
     book = workbooks.summary(filled.summary(3), printed_at=PRINTED_AT)
     assert len(formulas(book)) == 12

@@ -130,7 +130,7 @@ _ACTS: Mapping[Act, _Do] = {
         desk.connection, desk.actor, scene.stage.drawn, preview=False
     ),
     Act.RUN_SETTLE: lambda scene, desk: printing.settle(
-        desk.connection, desk.actor, scene.stage.drawn, Said(printed=1)
+        desk.connection, desk.actor, scene.stage.drawn, Said(printed=0, not_printed="1")
     ),
     Act.RUN_CLOSE: lambda scene, desk: printing.close(
         desk.connection, desk.actor, scene.stage.settled
@@ -261,7 +261,7 @@ async def _leave_blanks(world: World) -> None:
             desk = Desk(connection, Actor(name, Role.KEEPER, city_code))
             async with desk.acting():
                 await test_orders.leave_at(
-                    desk, _SHEETS[0], first=_first(desk), second="auditor-510700"
+                    desk, _SHEETS[0], first=_first(desk), second=f"auditor-{city_code}"
                 )
                 await test_stocktakes.leave_at(desk, *_SHEETS[1:])
 

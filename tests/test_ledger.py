@@ -268,21 +268,21 @@ def test_a_ledger_is_written_as_workbook_and_as_sealed_pdf(
     year = ("--from", "2026-01-01", "--until", "2027-12-31", "--to")
     code = ("--series", INNER.series_code)
     for path in ("a.xlsx", "a.pdf", "summary.xlsx", "summary.pdf"):
-        command = ("blanks", "summary") if "summary" in path else ("ledger", *code)
+        command = ("blanks", "summary") if "summary" in path else ("blanks", "ledger", *code)
         assert type_(*command, *year, tmp_path / path, by=KEEPER, yes=False).code == 0
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
-    sealed = ("ledger", *code, *year, tmp_path / "sealed.pdf", "--sealed")
+    sealed = ("blanks", "ledger", *code, *year, tmp_path / "sealed.pdf", "--sealed")
     assert type_(*sealed, by=KEEPER, yes=False).code == 0
     assert b"/ByteRange" in (tmp_path / "sealed.pdf").read_bytes()
     assert type_(*sealed, by=f"auditor-{CHENGDU}", yes=False).code == 77
     assert type_(*sealed, by=PROVINCES, yes=False).code == 65  # has no key in this world
     mistakes = (
-        (64, ("ledger", *code, *year, tmp_path / "a.xlsx", "--sealed")),
-        (64, ("ledger", *code, *year, tmp_path / "a.txt")),
-        (64, ("ledger", *code, "--from", "昨天", *year[2:], tmp_path / "a.pdf")),
-        (65, ("ledger", "--series", "none", *year, tmp_path / "b.pdf")),
-        (65, ("ledger", *code, *year[:3], "2025-12-31", "--to", tmp_path / "b.pdf")),
-        (77, ("ledger", *code, "--city-code", MIANYANG, *year, tmp_path / "b.pdf")),
+        (64, ("blanks", "ledger", *code, *year, tmp_path / "a.xlsx", "--sealed")),
+        (64, ("blanks", "ledger", *code, *year, tmp_path / "a.txt")),
+        (64, ("blanks", "ledger", *code, "--from", "昨天", *year[2:], tmp_path / "a.pdf")),
+        (65, ("blanks", "ledger", "--series", "none", *year, tmp_path / "b.pdf")),
+        (65, ("blanks", "ledger", *code, *year[:3], "2025-12-31", "--to", tmp_path / "b.pdf")),
+        (77, ("blanks", "ledger", *code, "--city-code", MIANYANG, *year, tmp_path / "b.pdf")),
     )
     for code_, words in mistakes:
         assert type_(*words, by=KEEPER, yes=False).code == code_, words
@@ -360,7 +360,8 @@ class Model:
             Kind(path["kind"]), State(path["from_state"]), State(path["to_state"]),
             ranges((first, last)), city_code=own,
         )  # fmt: skip
-        return PROVINCES if path["whose"] == "province" else KEEPER, second(moving), end
+        other = "province" if own == PROVINCE else f"reviewer-{CHENGDU}"
+        return PROVINCES if path["whose"] == "province" else KEEPER, second(moving, other), end
 
     def counter(self) -> tuple[str, Movement, Account | None] | None:
         """A movement taken back of which no sheet has moved since."""

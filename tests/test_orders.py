@@ -16,7 +16,6 @@ from service.ground.errors import (
     CounterImpossible,
     GroundsAbsent,
     MovedSince,
-    MovementImpossible,
     MovementUnknown,
     NothingPending,
     NotYourCity,
@@ -28,6 +27,7 @@ from service.ground.errors import (
     SerialsElsewhere,
     SerialsInOtherState,
     SerialsKnown,
+    SerialsNotMoved,
     SerialsRepeated,
     SerialsUnknown,
 )
@@ -349,8 +349,9 @@ async def test_what_has_moved_since_is_not_taken_back(world: World) -> None:
     with pytest.raises(SerialsInOtherState) as refused_later:
         await confirm(world, order_id)
     assert named(refused_later) == ["川26A0000011"]
-    with pytest.raises(MovementImpossible):
+    with pytest.raises(SerialsNotMoved) as refused_beyond:
         await counter(world, spoiled, "0000020-0000021")
+    assert named(refused_beyond) == ["川26A0000021"]
     assert await waiting(world) == [order_id]
 
 
@@ -580,6 +581,33 @@ async def test_the_owner_of_the_database_cannot_change_or_decide_an_order(world:
                 async with desk.acting():
                     await desk.connection.execute(statement)
     assert await waiting(world) == [2, 3, 4]
+
+
+_MOVE = (
+    "insert into blank_movement (city_code, series_id, kind, serials, from_state, to_state,"
+    " document_number, reason, subject, actor, second_actor) values ('510100', 1, $1, '[1,2)',"
+    " 'at-city', $2, '文', '受潮', 'x:1', $3, $4)"
+)
+
+
+@pytest.mark.parametrize(
+    ("actor", "second"),
+    [
+        (OPERATOR, None), (REVIEWER, None), (f"auditor-{CHENGDU}", None), ("province", None),
+        (f"keeper-{MIANYANG}", None), (OPERATOR, REVIEWER), (KEEPER, f"reviewer-{MIANYANG}"),
+    ],
+)  # fmt: skip
+async def test_nobody_moves_blanks_in_the_name_of_who_does_not_keep_them(
+    world: World, actor: str, second: str | None
+) -> None:
+    await stocked(world)
+    path = ("lose", "lost") if second else ("spoil", "pending-destruction")
+    with pytest.raises(NotYourCity):
+        async with world.desk(KEEPER) as desk, desk.acting():
+            await desk.connection.execute(_MOVE, *path, actor, second)
+    async with world.desk(KEEPER) as desk, desk.acting():
+        await desk.connection.execute(_MOVE, *path, KEEPER, second and REVIEWER)
+    await sound(world)
 
 
 async def test_the_journal_tells_who_asked_signed_and_declined(world: World) -> None:

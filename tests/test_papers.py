@@ -12,6 +12,7 @@ import pytest
 from service import terminal
 from service.checking import verification
 from service.checking.decision import Status
+from service.ground import db
 from service.ground.errors import (
     ActNotGranted,
     ChangeDecided,
@@ -26,9 +27,9 @@ from service.ground.errors import (
     PaperChangeImpossible,
     PaperNotWanted,
     PaperUnknown,
-    PrintingImpossible,
     Refusal,
     SecondPersonNeeded,
+    TryAgain,
 )
 from service.ground.settings import templates_folder
 from service.issuing.changes import Kind as Change
@@ -324,10 +325,24 @@ async def test_a_change_takes_two_persons_words_and_its_time(shop: Shop) -> None
     with pytest.raises(ChangeDecided):
         await shop.confirm(change_id)
     assert await states(shop, number) == [(1, "printed", "")]
-    waiting = await shop.ask(Kind.SPOIL, number)
-    await shop.hand_over(number)
-    with pytest.raises(PaperChangeImpossible):
-        await shop.confirm(waiting)
+
+
+async def test_a_paper_handed_over_since_it_was_said_to_be_lost_is_not_lost(shop: Shop) -> None:
+    """An operator who says so alone would get two genuine papers of one certificate."""
+    number, second = shop.numbers[:2]
+    await shop.printed(number, second)
+    for kind, one in ((Kind.REISSUE, number), (Kind.SPOIL, second)):
+        change_id = await shop.ask(kind, one)
+        await shop.hand_over(one)
+        with pytest.raises(PaperChangeImpossible, match="已核发"):
+            await shop.confirm(change_id)
+        async with shop.at(REVIEWER) as desk:
+            with pytest.raises(TryAgain), db.refusing():
+                await desk.connection.execute(
+                    "update paper_change set state = 'done', decided_at = now(), decided_by = $1"
+                    " where change_id = $2", REVIEWER, change_id,
+                )  # fmt: skip
+    assert await states(shop, number) == [(1, "handed-over", "")]
 
 
 async def test_a_paper_follows_its_blank_whichever_room_moves_that(shop: Shop) -> None:
@@ -365,15 +380,18 @@ _HANDED = (
     " id_checked) select paper_id, city_code, now(), 'x', '$operator', "
 )
 _ASKED = (
-    "insert into paper_change (city_code, paper_id, kind, reason, document_number, asked_by)"
-    " select city_code, paper_id, "
+    "insert into paper_change (city_code, paper_id, kind, paper_state, reason, document_number,"
+    " asked_by) select city_code, paper_id, "
 )
 _TRIES: Mapping[str, type[Refusal]] = {
-    _HANDED + "true from paper where number = '$other'": PrintingImpossible,
+    _HANDED + "true from paper where number = '$other'": TryAgain,
     _HANDED + "false from paper where number = '$number'": CollectorUnproven,
-    _ASKED + "'take-back', 'x', 'x', '$operator' from paper where number = '$number'":
-        PrintingImpossible,
-    _ASKED + "'spoil', '', 'x', '$operator' from paper where number = '$number'": GroundsAbsent,
+    _ASKED + "'take-back', state, 'x', 'x', '$operator' from paper where number = '$number'":
+        TryAgain,
+    _ASKED + "'reissue', 'handed-over', 'x', 'x', '$operator' from paper where number = '$number'":
+        TryAgain,
+    _ASKED + "'spoil', state, '', 'x', '$operator' from paper where number = '$number'":
+        GroundsAbsent,
     "update paper_change set state = 'asked' where change_id = $change": HistoryChanged,
     "delete from hand_over": NotYourCity,
 }  # fmt: skip

@@ -325,7 +325,7 @@ async def test_no_profile_is_ever_changed(world: World) -> None:
     for statement in (
         "update printer_profile set offset_x_tenths_mm = 0",
         "delete from printer_profile",
-        "truncate printer_profile",
+        "truncate printer_profile cascade",
     ):
         async with world.connection() as connection:
             with pytest.raises(HistoryChanged), db.refusing():

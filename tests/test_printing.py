@@ -3,6 +3,10 @@
 import asyncio
 import datetime
 import io
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ from service.ground.errors import (
     BlanksTooFew,
     CertificateBeingPrinted,
     DatabaseUnavailable,
+    FacesAbsent,
     NothingToPrint,
     NotYourCity,
     PaperNotWanted,
@@ -43,20 +48,20 @@ from service.ground.errors import (
 from service.ground.objects import Objects
 from service.issuing.changes import Kind as Change
 from service.paper import overlay, printing
-from service.paper.blanks import State, check
+from service.paper.blanks import State, check, records
 from service.paper.blanks.serials import Numerals
 from service.paper.overlay import Profile
 from service.paper.papers.changing import Kind
 from service.paper.printing import faces, planning, settling
 from service.paper.printing.settling import Outcome, Said, Sheet
 from service.wiring import Desk
-from tests import test_adoption, test_cli
+from tests import printshop, test_adoption, test_cli, test_printers
 from tests.printshop import COUNT, KEEPER, OPERATOR, REVIEWER, TODAY, Shop, filled
 from tests.stationery import COVER, INNER, record, supply
 from tests.stationery import ranges as some
 from tests.test_changes import done
 from tests.test_cli import Type
-from tests.world import MIANYANG, World
+from tests.world import MIANYANG, SECRET, World
 
 NUMERALS = Numerals("川26A", 7)
 NOW = datetime.datetime(2026, 11, 2, 3, 0, tzinfo=datetime.UTC)
@@ -111,6 +116,21 @@ def test_what_is_said_of_a_round_decides_what_each_sheet_bears() -> None:
     )
 
 
+def test_a_day_at_the_printer_is_said_in_one_breath() -> None:
+    """A jam printed its page again, two sheets fed as one, toner ran out, paper lay backwards."""
+    said = settled(
+        500, printed=494, spoiled="137,420-422,460", not_printed="300", shifts=["137", "300"],
+        carries=[("500-423", "418～495")],
+    )  # fmt: skip
+    truth = {place: place for place in range(1, 137)}
+    truth |= {place: place - 1 for place in range(138, 300)}
+    truth |= {place: place - 2 for place in range(301, 420)}
+    truth |= {place: 918 - place for place in range(423, 501) if place != 460}
+    assert {place: number for place, number in said.items() if number is not None} == {
+        place: f"N{page}" for place, page in truth.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("said", "positions"),
     [
@@ -144,6 +164,8 @@ _DOUBTS: Sequence[tuple[dict[str, Any], list[str | None]]] = [
     ({"printed": 3, "carries": [("1", "N1"), ("1", "N2"), ("2", "N1")]}, [_S1]),
     ({"printed": 3, "carries": [("1", "N2")]}, ["N2"]),
     ({"printed": 3, "carries": [("1", "N9")]}, ["N9"]),
+    ({"printed": 3, "carries": [("1-2", "1-3")]}, ["1-2=1-3"]),
+    ({"printed": 3, "carries": [("1-2", "N1")]}, ["1-2=N1"]),
     ({"printed": 3, "spoiled": "3,3", "shifts": ["2"], "carries": [("1", "N9")]}, [_S3, _S2, "N9"]),
 ]
 
@@ -240,7 +262,13 @@ async def test_paper_fed_from_the_other_end_or_shifted_binds_what_it_truly_bears
     run_id = await shop.drawn(third, first, second)
     await shop.settle(run_id, 3, is_reversed=True)
     assert await shop.papers() == {first: 3, second: 2, third: 1}
-    assert [one.carries for one in await shop.listed(run_id)] == [third, second, first]
+    backwards = await shop.listed(run_id)
+    assert [one.carries for one in backwards] == [third, second, first]
+    async with shop.world.connection() as owner:
+        for one in backwards:
+            assert one.name == await owner.fetchval(
+                "select name from certificate where number = $1", one.carries
+            )
     more = shop.numbers[3:7]
     run_id = await shop.drawn(*more)
     await shop.settle(run_id, 3, not_printed="川26A0000005", shifts=["0000005"])
@@ -267,6 +295,23 @@ async def test_what_is_refused_in_settling_leaves_everything_as_it_was(shop: Sho
     assert await shop.stock(State.DRAWN) == ((1, 3),)
 
 
+async def test_the_last_good_sheet_tells_of_what_was_not_said(shop: Shop) -> None:
+    """The counts add up whether or not a sheet passed blank; the sheets themselves do not."""
+    first, second, third, fourth = shop.numbers[:4]
+    run_id = await shop.drawn(first, second, third, fourth)
+    for last in ("", third, "004", "川", fourth[-3:]):
+        said = Said(printed=3, not_printed="2", last=last)
+        async with shop.at(OPERATOR) as desk:
+            with pytest.raises(SettlementUnclear, match="1 处") as refused:
+                await printing.settle(desk.connection, desk.actor, run_id, said)
+        assert "川26A0000004" in refused.value.findings[0].zh
+        assert fourth not in str(refused.value.findings)
+    async with shop.at(OPERATOR) as desk:
+        said = Said(printed=3, not_printed="2", shifts=["2"], last=third[-4:])
+        await printing.settle(desk.connection, desk.actor, run_id, said)
+    assert await shop.papers() == {first: 1, second: 3, third: 4}
+
+
 async def test_every_certificate_that_takes_no_paper_is_named_with_its_reason(shop: Shop) -> None:
     papered, planned, suspended, fine, *_ = shop.numbers
     await shop.printed(papered)
@@ -284,7 +329,7 @@ async def test_every_certificate_that_takes_no_paper_is_named_with_its_reason(sh
     assert found == {
         papered: "已有纸质证书 川26A0000001",
         planned: f"已列入打印任务 {run_id}",
-        suspended: "现为 suspended，不是有效",
+        suspended: "现为“暂扣”，不是有效",
         unsealed: "尚未签发",
         old: "不是本系统签章的",
         foreign: "没有这个编号，或属于其他市（州）",
@@ -305,6 +350,17 @@ async def test_every_certificate_that_takes_no_paper_is_named_with_its_reason(sh
         assert len(refused.value.findings) == COUNT
         with pytest.raises(BatchUnknown):
             await planning.plan_batch(desk.connection, desk.actor, 404)
+
+
+async def test_what_is_more_than_a_run_takes_is_told_in_one_line(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "LINES_MAX", 20)
+    async with shop.at(OPERATOR) as desk:
+        planned = await planning.plan_batch(desk.connection, desk.actor, shop.batch_id)
+    (over,) = planned.passed_over
+    assert (planned.line_count, over.value) == (20, f"{shop.numbers[20]} – {shop.numbers[-1]}")
+    assert "另 5 张" in over.zh
 
 
 async def test_of_two_plans_at_once_one_gets_a_certificate(shop: Shop) -> None:
@@ -435,6 +491,18 @@ async def test_a_run_is_cancelled_while_nothing_can_be_printed(shop: Shop) -> No
     assert await shop.plan(*shop.numbers[2:4]) > made
 
 
+async def test_a_run_whose_faces_are_made_at_this_moment_is_not_cancelled(shop: Shop) -> None:
+    run_id = await shop.drawn(shop.numbers[0])
+    async with shop.world.desk(OPERATOR) as desk:
+        async with desk.acting():
+            round_ = await faces.of_run(desk.connection, desk.actor, run_id, preview=False)
+            await faces.count(desk.connection, desk.actor, round_, None)
+            cancelling = asyncio.create_task(shop.cancel(run_id))
+            await shop.world.until_somebody_waits()
+        with pytest.raises(PrintedPerhaps):
+            await cancelling
+
+
 async def test_what_is_revoked_meanwhile_is_neither_drawn_nor_made_nor_settled_as_printed(
     shop: Shop,
 ) -> None:
@@ -501,6 +569,62 @@ async def test_a_draw_or_settlement_that_is_killed_leaves_nothing_behind(shop: S
         assert await check.check(owner) == []
 
 
+@pytest.mark.long
+def test_a_command_that_is_killed_leaves_nothing_half_done_and_is_typed_again(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """Processes that die without a farewell after all but the last of what they write."""
+    first, *_, last = numbers = shop.numbers[:3]
+    asyncio.run(shop.plan(*numbers))
+    pdf, spoil = tmp_path / "run.pdf", ("--spoiled", "2", "--printed", 2, "--last", last)
+    before = asyncio.run(_whole(shop))
+    for by, point, *words in (
+        (KEEPER, "after add_sheets 1", "print", "draw", 1),
+        (OPERATOR, "after count_pdf 1", "print", "pdf", 1, "--to", pdf),
+        (OPERATOR, "after settle_round 1", "print", "settle", 1, *spoil),
+        (OPERATOR, "after add_movements 1", "paper", "hand-over", first, "--id-checked",
+         "--document-number", "领1"),
+    ):  # fmt: skip
+        killed = _process(shop, tmp_path, by, ["-m", "tests.crashing", point, "qianfa"], words)
+        assert killed.returncode == -signal.SIGKILL, killed
+        assert asyncio.run(_whole(shop)) == before, words
+        assert not pdf.exists() or words[1] != "pdf"
+        program = ["-c", "from service import cli; cli.main()"]
+        done = _process(shop, tmp_path, by, program, words)
+        assert done.returncode == 0, done
+        assert asyncio.run(_whole(shop)) != before, words
+        before = asyncio.run(_whole(shop))
+    assert pdf.read_bytes().startswith(b"%PDF")
+
+
+async def _whole(shop: Shop) -> list[object]:
+    """Everything that printing writes; the books hold."""
+    async with shop.world.connection() as owner:
+        assert await check.check(owner) == await records.check(owner) == []
+        return [
+            await owner.fetch(f"select * from {table} order by 1, 2, 3")  # noqa: S608 - of this list
+            for table in ("print_run", "print_round", "sheet", "paper", "hand_over", "journal")
+        ]
+
+
+def _process(
+    shop: Shop, folder: Path, by: str, program: list[str], words: Sequence[object]
+) -> "subprocess.CompletedProcess[str]":
+    (folder / "secret").write_text(SECRET)
+    settings = {
+        f"QIANFA_{name.upper()}": str(getattr(shop.world.settings, name))
+        for name in ("var", "database_url", "keys")
+    }
+    return subprocess.run(
+        [
+            sys.executable, *program, *map(str, words), "--as", by, "--secret-file",
+            str(folder / "secret"), "--yes",
+        ],
+        cwd=Path(__file__).parents[1], env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
 # The database.
 
 
@@ -511,6 +635,7 @@ _TRIES: Mapping[str, str] = {
     "update print_round set settled_by = '$keeper', settled_at = now() where run_id = $open":
         "print_round_moves",
     "update print_round set pdf_count = 7 where run_id = $open": "print_round_moves",
+    "update print_round set profile_id = 1 where run_id = $open": "print_round_moves",
     "update sheet set outcome = 'returned' where outcome = 'spoiled'": "sheet_moves",
     "insert into sheet (run_id, round, position, city_code, series_id, serial, number, version)"
     " values ($open, 1, 9, '510100', 1, 50, '$number', 1)": "sheet_moves",
@@ -626,10 +751,9 @@ async def _rounds(
                             if one.serial and one.outcome is None
                         ]
                         carries = [(str(place), open_sheets[at].number) for place, at in said[1]]
-                        settled = await printing.settle(
-                            connection, operator.actor, run.run_id,
-                            msgspec.structs.replace(said[0], carries=carries),
-                        )  # fmt: skip
+                        settled = await printshop.settle_at(
+                            operator, run.run_id, msgspec.structs.replace(said[0], carries=carries)
+                        )
                     for outcome in totals:
                         totals[outcome] += told.count(outcome)
                     left -= settled.printed
@@ -691,15 +815,56 @@ async def test_one_pdf_in_serial_order_and_how_often_it_was_made(shop: Shop) -> 
     pages = await _pages(shop, run_id)
     assert [number in page for page, number in zip(pages, numbers, strict=True)] == [True] * 3
     assert not any("样张" in page or "川26A" in page for page in pages)
-    for times in (1, 2):
+    kept = await test_printers.record(shop.world)
+    for times, profile in ((1, None), (2, kept)):
         async with shop.at(OPERATOR) as desk:
             round_ = await faces.of_run(desk.connection, desk.actor, run_id, preview=False)
-            assert await faces.count(desk.connection, desk.actor, round_, None) == times
+            assert await faces.count(desk.connection, desk.actor, round_, profile) == times
     await shop.settle(run_id, 3)
     async with shop.at(OPERATOR) as desk:
-        assert (await printing.runs(desk.connection))[0].pdf_count == 2
+        (run,) = await printing.runs(desk.connection)
+        assert (run.pdf_count, run.profile_id) == (2, kept.profile_id)
         with pytest.raises(RunInOtherState):
             await faces.count(desk.connection, desk.actor, round_, None)
+
+
+async def test_what_falls_while_its_faces_are_made_is_not_given_out(shop: Shop) -> None:
+    fallen, fine = shop.numbers[:2]
+    run_id = await shop.drawn(fallen, fine)
+    async with shop.at(OPERATOR) as desk:
+        round_ = await faces.of_run(desk.connection, desk.actor, run_id, preview=False)
+    await done(shop.world, fallen, Change.REVOKE)
+    async with shop.at(OPERATOR) as desk:
+        with pytest.raises(RunFallen):
+            await faces.count(desk.connection, desk.actor, round_, None)
+        assert (await printing.runs(desk.connection))[0].pdf_count == 0
+
+
+async def test_every_stored_file_that_is_gone_or_damaged_is_named(
+    shop: Shop, tmp_path: Path
+) -> None:
+    gone, fine, damaged = shop.numbers[:3]
+    run_id = await shop.drawn(gone, fine, damaged)
+    async with shop.at(OPERATOR) as desk:
+        round_ = await faces.of_run(desk.connection, desk.actor, run_id, preview=False)
+    whole, broken = (face.pdf_sha256.hex() for face in round_.faces[1:])
+    pdf = await Objects.open(shop.world.settings.store_address).get(whole)
+    for digest, content in ((whole, pdf), (broken, pdf[:-1])):
+        _write(tmp_path / digest[:2] / digest[2:4] / f"{digest}.pdf", content)
+    vault, seen = wiring.vault(shop.world.settings), list[int]()
+    with pytest.raises(FacesAbsent, match="2 份") as refused:
+        await faces.read(Objects.open(str(tmp_path)), vault, round_, seen.append)
+    assert [(one.value, one.code) for one in refused.value.findings] == [
+        (gone, "ObjectMissing"), (damaged, "ObjectDamaged"),
+    ]  # fmt: skip
+    assert "川26A0000003" in refused.value.findings[1].zh
+    assert seen == [1, 2, 3]
+    await shop.cancel(run_id)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
 
 
 async def test_the_face_of_a_reissue_says_so_with_its_day(shop: Shop) -> None:
@@ -754,15 +919,18 @@ def test_a_run_goes_from_its_plan_to_collected_papers_by_commands(
     for command, words in (("preview", "25 页"), ("pdf", "川26A0000001 至 川26A0000025")):
         assert words in at(OPERATOR, "print", command, 1, "--to", tmp_path / "run.pdf")
     assert "第 2 次" in at(OPERATOR, "print", "pdf", 1, "--to", tmp_path / "run.pdf")
-    refused = type_("print", "settle", 1, "--printed", 21, "--spoiled", "7,12",
-                    "--not-printed", "20-22", by=OPERATOR)  # fmt: skip
+    said = ("print", "settle", 1, "--spoiled", "7,12", "--not-printed", "20-22", "--printed")
+    assert "--last" in type_(*said, 20, by=OPERATOR).err
+    last = ("--last", shop.numbers[24][-4:])
+    refused = type_(*said, 21, *last, by=OPERATOR)
     assert (refused.code, "= 20，却说印好 21" in refused.err) == (65, True)
-    settled = at(OPERATOR, "print", "settle", 1, "--printed", 20, "--spoiled", "7,12",
-                 "--not-printed", "20-22", "--carries", f"1={second}")  # fmt: skip
+    refused = type_(*said, 20, "--last", shop.numbers[23], by=OPERATOR)
+    assert (refused.code, "川26A0000025 是流水号最大的好证" in refused.err) == (65, True)
+    settled = at(OPERATOR, *said, 20, *last, "--carries", f"1={second}")
     assert "作废 spoiled 2" in settled
     assert "尚缺 left 5" in settled
     at(KEEPER, "print", "draw", 1)
-    at(OPERATOR, "print", "settle", 1, "--printed", 5)
+    at(OPERATOR, "print", "settle", 1, "--printed", 5, "--last", shop.numbers[21])
     listed = at(OPERATOR, "print", "list", 1)
     assert "川26A0000027" in listed
     assert "＊" in listed

@@ -11,12 +11,12 @@ import pytest
 
 from service.ground.errors import (
     ActNotGranted,
-    DatesOutOfOrder,
     GrantUnfit,
     GroundsAbsent,
     HistoryChanged,
     NotYourCity,
     PassesCovered,
+    PeriodUnfit,
     RequisitionEmpty,
     RequisitionInOtherState,
     RequisitionOutdated,
@@ -177,7 +177,7 @@ async def test_adopted_and_void_certificates_and_empty_periods_ask_for_nothing(
         with pytest.raises(RequisitionEmpty):
             await make(world, wish)
     for since, until in ((TODAY + 6 * DAY, TODAY), (TODAY, LATER + DAY)):
-        with pytest.raises(DatesOutOfOrder):
+        with pytest.raises(PeriodUnfit):
             await make(world, Wish(archived_from=since, archived_until=until))
     with pytest.raises(RequisitionEmpty):  # before the earliest that is not covered
         await make(world, Wish(archived_until=TODAY))
@@ -290,6 +290,8 @@ async def test_the_keeper_makes_the_reviewer_submits_and_the_province_decides(wo
         await close(world, number)
     with pytest.raises(GroundsAbsent):
         await close(world, number, reason=" ")
+    with pytest.raises(NotYourCity):  # the city says when it has what it asked for
+        await close(world, number, reason="不再供应", by="keeper-510000")
     await close(world, number, reason="改由上年结存供应")
     with pytest.raises(RequisitionInOtherState, match="办结"):
         await close(world, number)

@@ -22,6 +22,7 @@ from service.ground.errors import (
     ReasonsAbsent,
     SecondPersonNeeded,
     SerialsKnown,
+    SeriesAbsent,
     SeriesNotCounted,
     StocktakeElsewhere,
     StocktakeOpen,
@@ -30,6 +31,7 @@ from service.ground.errors import (
 from service.paper import blanks, stocktakes
 from service.paper.blanks import Kind, serials
 from service.paper.blanks import State as Place
+from service.paper.blanks import records as book_records
 from service.paper.forms import sheets
 from service.paper.stocktakes import records
 from service.paper.stocktakes.records import Occasion, Result, State
@@ -361,6 +363,36 @@ async def test_a_thousand_ranges_are_counted_and_compared(world: World) -> None:
     await sound(world)
 
 
+async def test_a_series_that_is_named_twice_is_counted_once_and_none_not_at_all(
+    world: World,
+) -> None:
+    async with world.desk(KEEPER) as desk, desk.acting():
+        with pytest.raises(SeriesAbsent):
+            await stocktakes.open_(desk.connection, desk.actor, Occasion.SPOT, [])
+    await stocked(world)
+    stocktake_id = await open_(world, INNER.series_code, INNER.series_code)
+    await count(world, stocktake_id, (1, 100))
+    closed = await close(world, stocktake_id)
+    assert (len(closed.tallies), closed.differences) == (2, [])
+
+
+async def test_an_adjustment_that_was_wrong_is_taken_back_by_two_persons(world: World) -> None:
+    await stocked(world)
+    stocktake_id = await open_(world)
+    await count(world, stocktake_id, (1, 98), (501, 502))
+    await close(world, stocktake_id)
+    await explain(world, stocktake_id)
+    await approve(world, stocktake_id)
+    async with world.connection() as owner:
+        moved = await blanks.moved_of(owner, f"stocktake:{stocktake_id}")
+    for one in moved:
+        await test_orders.confirm(world, await test_orders.counter(world, one.movement_id))
+    assert await held(world, Place.AT_CITY) == ((1, 100),)
+    async with world.connection() as owner:
+        assert await book_records.check(owner) == []
+    await sound(world)
+
+
 # Blind.
 
 
@@ -641,21 +673,21 @@ def test_a_stocktake_is_held_by_command(world: World, type_: Type, tmp_path: Pat
     asyncio.run(stocked(world, (1, 20)))
 
     def typed(*words: object, by: str = KEEPER, yes: bool = True) -> str:
-        answer = type_("stocktake", *words, by=by, yes=yes)
+        answer = type_("blanks", "stocktake", *words, by=by, yes=yes)
         assert answer.code == 0, answer.err
         return answer.out
 
     assert "stocktake 1" in typed("open", "--occasion", "spot")
     assert "18 张" in typed("count", 1, "--serials", "0000001-0000018")
     assert "第 2 笔" in typed("count", 1, "--serials", "0000001", "--spoiled")
-    refused = type_("stocktake", "close", 1, by=KEEPER)
+    refused = type_("blanks", "stocktake", "close", 1, by=KEEPER)
     assert (refused.code, "第 1 笔与第 2 笔重复" in refused.err) == (65, True)
     typed("strike", 1, 2, "--reason", "看错")
     typed("sheet", 1, "--to", tmp_path / "blind.pdf", yes=False)
     assert "川26A0000019-0000020" not in typed("show", 1, yes=False)
     assert "stocktake reason 1" in typed("close", 1)
     typed("reason", 1, "--difference", 1, "--reason", "卡纸")
-    assert type_("stocktake", "approve", 1, by=KEEPER).code == 77
+    assert type_("blanks", "stocktake", "approve", 1, by=KEEPER).code == 77
     assert "adjusted 1 项" in typed("approve", 1, "--remark", "同意", by=REVIEWER)
     shown = typed("show", 1, yes=False)
     for word in ("川26A0000019-0000020", "卡纸", "同意", REVIEWER, "-2", "看错"):

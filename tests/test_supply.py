@@ -38,8 +38,8 @@ from service.ground.errors import (
     SettlementUnfit,
     SupplyImpossible,
 )
-from service.paper import blanks, requisitions, supply
-from service.paper.blanks import Kind, PaperKind, Series, check, serials
+from service.paper import blanks, orders, requisitions, supply
+from service.paper.blanks import Kind, PaperKind, Series, check, records, serials
 from service.paper.blanks import State as Place
 from service.paper.blanks.serials import Range
 from service.paper.orders import Grounds
@@ -162,7 +162,7 @@ async def holds(world: World) -> None:
             "     from consignment where 'consignment:' || consignment_id = subject)) moved"
             " group by city_code"
         )
-        assert await check.check(owner) == []
+        assert await check.check(owner) == await records.check(owner) == []
     for row in rows:
         there = await sheets(world, row["city_code"])
         sent = (row["dispatched"] or 0) - (row["undone"] or 0) - (row["lost"] or 0)
@@ -309,6 +309,24 @@ async def test_a_requisition_follows_its_consignments_until_it_is_closed(world: 
     await holds(world)
 
 
+async def test_a_requisition_sees_that_two_consignments_arrive_at_once(world: World) -> None:
+    await stationery.record(world)
+    await take_in(world, (1, 100))
+    await archived(world, 12, 0)
+    number = (await approved(world)).requisition_id
+    first, second = [await dispatch(world, 6, requisition_id=number) for _ in range(2)]
+    async with world.desk(KEEPER) as desk:
+        async with desk.acting():
+            await arrivals.receive(
+                desk.connection, desk.actor, first.consignment_id, Counted(counted=6)
+            )
+            other = asyncio.create_task(receive(world, second, 6))
+            await world.until_somebody_waits()
+        await other
+    await test_requisitions.close(world, number)
+    await holds(world)
+
+
 # Received with a count.
 
 
@@ -423,6 +441,42 @@ async def test_a_consignment_is_received_once_and_by_its_own_city(world: World) 
     await holds(world)
 
 
+async def test_damage_that_was_none_is_taken_back_and_everything_above_stays_true(
+    world: World,
+) -> None:
+    await stationery.record(world)
+    await take_in(world, (1, 100))
+    await archived(world, 12, 0)
+    number = (await approved(world)).requisition_id
+    sent = await dispatch(world, 12, requisition_id=number)
+    await receive(world, sent, 12, damaged=[(3, 4)])
+    async with world.connection() as owner:
+        spoiled = (await blanks.moved_of(owner, f"consignment:{sent.consignment_id}"))[-1]
+        assert spoiled.kind is Kind.SPOIL
+        taken = await owner.fetchval("select min(movement_id) from blank_movement")
+    for movement_id, some, by, second in (
+        (spoiled.movement_id, "0000004", KEEPER, f"reviewer-{CHENGDU}"),
+        (taken, "0000091-0000100", PROVINCES, "province"),
+    ):
+        async with world.desk(by) as desk, desk.acting():
+            order_id = await orders.counter(desk.connection, desk.actor, movement_id, some, GROUNDS)
+        async with world.desk(second) as desk, desk.acting():
+            await orders.confirm(desk.connection, desk.actor, order_id)
+    with pytest.raises(SerialsElsewhere):  # a part of what was taken in has moved on
+        async with world.desk(PROVINCES) as desk, desk.acting():
+            await orders.counter(desk.connection, desk.actor, taken, "0000012-0000013", GROUNDS)
+    assert await differences(world) == [(1, "damaged", 3, 4)]
+    await settle(world, 1, SettledAs.ACKNOWLEDGED)
+    assert (await test_requisitions.find(world, number)).supplied_count == 12
+    await test_requisitions.close(world, number)
+    assert await stock(world) == {
+        (CHENGDU, "at-city"): ((1, 2), (4, 12)),
+        (CHENGDU, "pending-destruction"): ((3, 3),),
+        ("510000", "at-province"): ((13, 90),),
+    }
+    await holds(world)
+
+
 # Settled by the province.
 
 
@@ -499,6 +553,33 @@ async def test_a_dispatch_is_undone_by_two_persons_while_nobody_has_received_it(
     await receive(world, again, 10)  # the city was faster
     with pytest.raises(ConsignmentInOtherState):
         await undo(world, again, by="province")
+    await holds(world)
+
+
+async def test_what_a_city_sent_back_only_on_paper_it_takes_back_by_two_persons(
+    world: World,
+) -> None:
+    await stationery.record(world)
+    await take_in(world, (1, 100))
+    await receive(world, await dispatch(world, 100), 100)
+    back = await send_back(world, (41, 50), (61, 70))
+    for by in (PROVINCES, "province", OTHER):
+        with pytest.raises((NotYourCity, ConsignmentUnknown)):
+            await undo(world, back, by=by)
+    assert "待撤回" in (await undo(world, back, by=KEEPER)).words
+    with pytest.raises(SecondPersonNeeded):
+        await undo(world, back, by=KEEPER)
+    assert (await undo(world, back, by=f"reviewer-{CHENGDU}")).state == State.UNDONE
+    assert await stock(world) == {(CHENGDU, "at-city"): ((1, 100),)}
+    with pytest.raises(ConsignmentInOtherState):
+        await receive(world, back, 20, by=PROVINCES)
+    again = await send_back(world, (41, 50))
+    await undo(world, again, by=f"reviewer-{CHENGDU}")
+    came = await asyncio.gather(
+        undo(world, again, by=KEEPER), receive(world, again, 10, by=PROVINCES),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert sorted(type(one).__name__ for one in came) == ["Consignment", "ConsignmentInOtherState"]
     await holds(world)
 
 
@@ -595,12 +676,18 @@ _RAW = {
         "insert into settlement (difference_id, serials, settled_as, document_number, reason,"
         " settled_by) values (1, '[11,12)', 'lost', 'x', 'x', 'province')": NotYourCity,
         "delete from difference": NotYourCity,
+        "with sent as (insert into consignment (city_code, direction, series_id, sheet_count,"
+        " document_number, reason, dispatched_by) values ('510100', 'back', 1, 5, 'x', 'x',"
+        " 'keeper-510700') returning consignment_id) insert into blank_movement (city_code,"
+        " series_id, kind, serials, from_state, to_state, document_number, reason, subject, actor)"
+        " select '510100', 1, 'send-back', '[12,17)', 'at-city', 'sent-back', 'x', '',"
+        " 'consignment:' || consignment_id, 'keeper-510100' from sent": SupplyImpossible,
     },
     "province": {
         "insert into consignment (city_code, direction, series_id, sheet_count, document_number,"
         " reason, dispatched_by) values ('510100', 'supply', 1, 5, 'x', 'x', 'province')":
             SupplyImpossible,
-        "update consignment set state = 'undone', ended_by = 'province', ended_at = now()"
+        "update consignment set state = 'undone', ended_by = 'keeper-510000', ended_at = now()"
         " where state = 'dispatched'": SupplyImpossible,
         "insert into settlement (difference_id, serials, settled_as, document_number, reason,"
         " settled_by) values (1, '[11,13)', 'lost', 'x', 'x', 'province')": SupplyImpossible,
@@ -610,10 +697,27 @@ _RAW = {
         " settled_by) values (1, '[11,12)', 'lost', 'x', 'x', 'keeper-510100')":
             SecondPersonNeeded,
         "insert into settlement (difference_id, serials, settled_as, document_number, reason,"
+        " settled_by) values (1, '[11,12)', 'lost', 'x', 'x', 'province')": SupplyImpossible,
+        "update consignment set undo_asked_by = 'keeper-510000' where undo_asked_by = 'province'":
+            SupplyImpossible,
+        "insert into settlement (difference_id, serials, settled_as, document_number, reason,"
         " settled_by) select 1, '[11,12)', way, 'x', 'x', 'province'"
         " from unnest(array['lost', 'arrived']) as way": DifferenceSettled,
     },
 }  # fmt: skip
+
+
+_MISTOLD = """
+    update consignment set state = 'received', ended_by = 'keeper-510100', ended_at = now(),
+        counted = 9 where consignment_id = 1;
+    insert into difference (consignment_id, kind, serials) values (1, 'short', '[1,2)');
+    insert into blank_movement (city_code, series_id, kind, serials, from_state, to_state,
+        document_number, reason, subject, actor)
+    select '510100', 1, kind, serials::int8range, 'in-transit', kept, '文', '', 'consignment:1',
+        'keeper-510100'
+    from (values ('receive', '[1,10)', 'at-city'), ('short', '[10,11)', 'short'))
+        as moved (kind, serials, kept);
+"""
 
 
 async def test_nobody_says_of_a_consignment_what_its_movements_do_not(world: World) -> None:
@@ -622,6 +726,7 @@ async def test_nobody_says_of_a_consignment_what_its_movements_do_not(world: Wor
     waits = await dispatch(world, 10)
     await receive(world, await dispatch(world, 10), 9, short=[(11, 11)])
     assert await differences(world) == [(1, "short", 11, 11)]
+    await undo(world, waits, by="province")
     for by, statements in _RAW.items():
         for statement, refusal in statements.items():
             with pytest.raises(refusal):
@@ -631,8 +736,33 @@ async def test_nobody_says_of_a_consignment_what_its_movements_do_not(world: Wor
         for table in ("difference", "consignment"):
             with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
                 await owner.execute(f"delete from {table}")  # noqa: S608 - ours
+    with pytest.raises(SupplyImpossible):  # short is what did not come, and nothing else
+        async with world.desk(KEEPER) as desk, desk.acting():
+            await desk.connection.execute(_MISTOLD)
     await receive(world, waits, 10)
     await holds(world)
+
+
+async def test_the_check_names_what_moved_behind_the_back_of_its_consignment(world: World) -> None:
+    await stationery.record(world)
+    await take_in(world, (1, 100))
+    await dispatch(world, 10)
+    await receive(world, await dispatch(world, 10), 8, short=[(11, 12)])
+    await send_back(world, (13, 14))
+    async with world.connection() as owner:
+        assert await records.check(owner) == []
+    for by, kind, beginning, end, serial, other in (
+        (KEEPER, Kind.RECEIVE, Place.IN_TRANSIT, Place.AT_CITY, 1, None),
+        ("province", Kind.ARRIVE, Place.SHORT, Place.AT_CITY, 12, KEEPER),
+        (PROVINCES, Kind.TAKE_BACK, Place.SENT_BACK, Place.AT_PROVINCE, 14, None),
+    ):
+        moving = movement(kind, beginning, end, ranges((serial, serial)))
+        async with world.desk(by) as desk, desk.acting():
+            await stationery.move(desk, msgspec.structs.replace(moving, second_actor=other))
+    async with world.connection() as owner:
+        assert await check.check(owner) == []
+        found = await records.check(owner)
+    assert [one.serials for one in found] == ["川26A0000001", "川26A0000014", "川26A0000012"]
 
 
 # Any order of things.
@@ -683,14 +813,15 @@ async def _go(world: World, chance: random.Random, book: _Sheets) -> None:
 
 
 async def _come(world: World, chance: random.Random, book: _Sheets) -> None:
-    """Receive a consignment with faults, or undo its dispatch."""
+    """Receive a consignment with faults, or undo it."""
     number = chance.choice(list(book.road))
     city, is_back, some = book.road.pop(number)
-    if not is_back and chance.random() < 0.2:
-        for by in (PROVINCES, "province"):
+    if chance.random() < 0.2:
+        persons = (f"keeper-{city}", f"reviewer-{city}") if is_back else (PROVINCES, "province")
+        for by in persons:
             async with world.desk(by) as desk, desk.acting():
                 await supply.undo(desk.connection, desk.actor, number, "号段录错")
-        book.put(some, "510000", "at-province")
+        book.put(some, *((city, "at-city") if is_back else ("510000", "at-province")))
         return
     short = _some(chance, some)
     damaged = _some(chance, sorted({*some} - {*short}))
@@ -801,18 +932,24 @@ def test_a_requisition_is_supplied_from_the_command_line(
         assert answer.code == 0, answer
         return answer.out
 
-    make = ("requisition", "make", "--kind", "inner", "--extra", 8, "--extra-reason", "试打印")
-    assert "合格人次 passes 12 + 追加 extra 8" in done(*make, by=KEEPER)
+    make = ("blanks", "requisition", "make", "--kind", "inner")
+    extra = ("--extra", 8, "--extra-reason", "试打印")
+    assert "合格人次 passes 12 + 追加 extra 8" in done(*make, *extra, by=KEEPER)
     assert "2026-06-12 至 2026-06-30" in done(
-        "requisition", "mend", 1, "--until", "2026-06-30", "--extra", 8, "--extra-reason", "试印",
-        by=KEEPER,
+        "blanks", "requisition", "mend", 1, "--until", "2026-06-30",
+        "--extra", 8, "--extra-reason", "试印", by=KEEPER,
     )  # fmt: skip
-    assert type_("requisition", "make", "--kind", "inner", "--from", "昨天", by=KEEPER).code == 64
-    done("requisition", "submit", 1, by=reviewer)
-    done("requisition", "return", 1, "--reason", "追加过多", by="province")
-    assert "追加过多" in done("requisition", "list", by=KEEPER, yes=False)
-    done("requisition", "submit", 1, by=reviewer)
-    assert "核准 approved 15" in done("requisition", "approve", 1, "--extra", 3, by="province")
+    assert (
+        type_("blanks", "requisition", "make", "--kind", "inner", "--from", "昨天", by=KEEPER).code
+        == 64
+    )
+    done("blanks", "requisition", "submit", 1, by=reviewer)
+    done("blanks", "requisition", "return", 1, "--reason", "追加过多", by="province")
+    assert "追加过多" in done("blanks", "requisition", "list", by=KEEPER, yes=False)
+    done("blanks", "requisition", "submit", 1, by=reviewer)
+    assert "核准 approved 15" in done(
+        "blanks", "requisition", "approve", 1, "--extra", 3, by="province"
+    )
     take_in = ("blanks", "take-in", "--series", INNER.series_code, *document, "--serials")
     assert "已入库" in done(*take_in, "川26A0000001-0000100", by=PROVINCES)
     sending = ("blanks", "dispatch", "--requisition", 1, *document)
@@ -821,7 +958,7 @@ def test_a_requisition_is_supplied_from_the_command_line(
     sent = done(*sending, "--count", 15, by=PROVINCES)
     assert "发货单 consignment 1（下发 在途）510100 2026-inner 川26A0000001-0000015，15 张" in sent
     undo = ("blanks", "undo-dispatch", 1, *why)
-    assert "待省中心另一人" in done(*undo, by=PROVINCES)
+    assert "待本单位另一人" in done(*undo, by=PROVINCES)
     assert "（待撤回）" in done("blanks", "consignments", by=KEEPER, yes=False)
     assert "已撤回" in done(*undo, by="province")
     done(*sending, "--serials", "0000021-0000035", by=PROVINCES)
@@ -835,18 +972,18 @@ def test_a_requisition_is_supplied_from_the_command_line(
     done("blanks", "settle", 2, "acknowledged", *document, *why, by="province")
     done("blanks", "settle", 3, "kept", "--serials", "0000050", *document, *why, by="province")
     assert done("blanks", "differences", by=KEEPER, yes=False).count("\n") == 1
-    assert "已供 supplied 15" in done("requisition", "show", 1, by=KEEPER, yes=False)
+    assert "已供 supplied 15" in done("blanks", "requisition", "show", 1, by=KEEPER, yes=False)
     for name, magic in (("form.pdf", b"%PDF-"), ("form.xlsx", b"PK")):
-        done("requisition", "form", 1, "--to", tmp_path / name, by=KEEPER, yes=False)
+        done("blanks", "requisition", "form", 1, "--to", tmp_path / name, by=KEEPER, yes=False)
         assert (tmp_path / name).read_bytes().startswith(magic)
-    form = ("requisition", "form", 1, "--to", tmp_path / "form.docx")
+    form = ("blanks", "requisition", "form", 1, "--to", tmp_path / "form.docx")
     assert type_(*form, by=KEEPER, yes=False).code == 64
-    done("requisition", "close", 1, by=KEEPER)
+    done("blanks", "requisition", "close", 1, by=KEEPER)
     back = ("blanks", "send-back", "--series", INNER.series_code, "--serials", "0000050")
     assert "退省 在途" in done(*back, *document, *why, by=KEEPER)
     assert "已签收" in done("blanks", "receive", 3, "--counted", 1, by=PROVINCES)
-    done("requisition", "make", "--kind", "cover", by=KEEPER)
-    done("requisition", "withdraw", 2, *why, by=KEEPER)
+    done("blanks", "requisition", "make", "--kind", "cover", by=KEEPER)
+    done("blanks", "requisition", "withdraw", 2, *why, by=KEEPER)
 
 
 # For the table of grants: each act, in the transaction that a desk has begun, with what it needs.
@@ -947,8 +1084,15 @@ async def _dispatch_at(_: World, desk: Desk) -> None:
 
 
 async def _undo_at(_: World, desk: Desk) -> None:
-    _series, sent = await _sent(desk)
-    there = await _of_the_province(desk)
+    if desk.actor.city_code == PROVINCE:
+        _series, sent = await _sent(desk)
+    else:
+        series = await _received(desk)
+        keeper = await _as(desk, KEEPER)
+        sent = await supply.send_back(
+            keeper.connection, keeper.actor, series, ranges((1, 2)), GROUNDS
+        )
+    there = await _as(desk, desk.actor.account_name)
     await supply.undo(there.connection, there.actor, sent.consignment_id, "号段录错")
 
 

@@ -54,8 +54,8 @@ _EXIT_CODES = {
     context_settings={"max_content_width": 100},
     epilog="\b\n退出码 exit codes:\n"
     "0 完成 done, 真实有效 valid · 1 不真实或无效 not valid · 2 无法判断 cannot tell\n"
-    "64 用法 usage · 65 数据不符 refused · 75 请稍后再试 try later\n"
-    "77 无权 not allowed · 78 设置 set-up",
+    "64 用法 usage · 65 数据不符 refused · 75 请稍后再试 later"
+    " · 77 无权 not allowed · 78 设置 set-up",
 )
 @click.version_option(package_name="qianfa")
 @click.pass_context
@@ -69,13 +69,14 @@ for command in (
     recording.record_group, results.write_template, results.batch, results.void,
     *changes.standing_commands, changes.correct, changes.change,
     adoption.adopt, adoption.adoptions,
-    blanks.blanks, requisitions.requisition, stocktakes.stocktake,
-    documents.document, printers.printer, printing.print_group, papers.paper,
-    ledger.write_ledger, ledger.trace,
+    blanks.blanks, printers.printer, printing.print_group, papers.paper, ledger.trace,
     portal.report, sealing.issue, sealing.serve, sealing.verify, publishing.publish,
 ):  # fmt: skip
     qianfa.add_command(command)
-for command in supply.commands:
+for command in (
+    *supply.commands, requisitions.requisition, stocktakes.stocktake, documents.document,
+    ledger.write_ledger,
+):  # fmt: skip
     blanks.blanks.add_command(command)
 
 

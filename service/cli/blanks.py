@@ -9,7 +9,7 @@ from service.ground.db import Connection
 from service.ground.settings import Settings
 from service.paper import blanks as room
 from service.paper import supply
-from service.paper.blanks import check
+from service.paper.blanks import check, records
 from service.registry.accounts import Actor
 from service.wiring import Desk
 
@@ -62,7 +62,7 @@ async def blanks_check(_: Settings, desk: Desk) -> None:
 
     请将链首另处留存 / Note the heads of the chains elsewhere.
     """
-    async with desk.acting():
+    async with desk.acting(at_one_moment=True):  # or what moves meanwhile seems wrong
         is_whole = await report(desk.connection, desk.actor)
     if not is_whole:
         click.get_current_context().exit(1)
@@ -71,15 +71,14 @@ async def blanks_check(_: Settings, desk: Desk) -> None:
 async def report(connection: Connection, actor: Actor | None = None) -> bool:
     """Check the blanks that the actor may see, print heads and faults; true where all holds."""
     heads = await check.heads(connection)
-    faults = await check.check(connection, actor) + await check.check_papers(connection)
+    faults = await check.check(connection, actor) + await records.check(connection)
     for head in heads:
         terminal.say(f"{head.city_code} {head.series_code} #{head.sequence} {head.hash.hex()}")
     for one in faults:
         movement = "" if one.movement_id is None else f"流水 movement {one.movement_id}"
-        place = " ".join(word for word in (movement, one.serials) if word)
-        terminal.say(
-            f"✗ {one.city_code} {one.series_code} {place}：{one.reason_zh} / {one.reason_en}"
-        )
+        where = (one.city_code, one.series_code, movement, one.record, one.serials)
+        place = " ".join(word for word in where if word)
+        terminal.say(f"✗ {place}：{one.reason_zh} / {one.reason_en}")
     if not faults:
         terminal.say("空白证书账实相符 the books of blank paper hold")
     return not faults

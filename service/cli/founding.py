@@ -133,7 +133,10 @@ def check(context: click.Context) -> None:
     """重算日志与空白证书流水，列出链首 / Replay journal and blanks, list all heads."""
 
     async def work(address: str) -> None:
-        async with wiring.connection(address) as connection:
+        async with (
+            wiring.connection(address) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             broken = await journal.broken(connection)
             for head in await journal.heads(connection):
                 terminal.say(f"{head.city_code} #{head.sequence} {head.hash.hex()}")

@@ -75,7 +75,7 @@ async def write_ledger(
     settings: Settings, desk: Desk, *, series_code: str | None, city_code: str | None,
     since: datetime.datetime, until: datetime.datetime, path: Path, sealed: bool,
 ) -> None:  # fmt: skip
-    """台账：期初、逐笔收发废存、期末 / Write a ledger: opening, every movement, closing."""
+    """台账：期初、逐笔收发废存、期末 / Write a ledger, every movement in it."""
     now, is_pdf = acting.now(), _is_pdf(path, sealed)
     holder = city_code or desk.actor.city_code
     signer = _signer(settings, desk, now) if sealed else None
@@ -223,7 +223,9 @@ def _tell_certificate(one: Certificate) -> None:
         )
     for sheet in one.sheets:
         outcome = " ".join(blanks.WORDS[_OUTCOMES[sheet.outcome]])
-        other = f"，所载为 carries {sheet.carries}" if sheet.carries not in (None, one.number) else ""
+        other = (
+            f"，所载为 carries {sheet.carries}" if sheet.carries not in (None, one.number) else ""
+        )
         terminal.say(
             f"  领用 drawn {sheet.serial}（{sheet.series_code}）任务 run {sheet.run_id}"
             f" 第 {sheet.round} 轮 {outcome}{other}"

@@ -10,6 +10,7 @@ from service import terminal, wiring
 from service.cli import acting
 from service.cli.blanks import blanks
 from service.ground.db import Connection
+from service.ground.errors import SeriesAbsent
 from service.ground.settings import Settings
 from service.issuing.batches import LEGAL_ZONE
 from service.paper import blanks as room
@@ -54,9 +55,11 @@ async def series_of(connection: Connection, series_code: str | None) -> Series:
     if series_code is None:
         codes = {one.series_code for one in await room.stock(connection)}
         codes = codes or {one.series_code for one in await room.every(connection)}
-        if len(codes) != 1:
+        if not codes:
+            raise SeriesAbsent
+        if len(codes) > 1:
             raise click.UsageError(
-                f"须给出 --series / --series is needed: {'、'.join(sorted(codes)) or '–'}"
+                f"须给出 --series / --series is needed: {'、'.join(sorted(codes))}"
             )
         (series_code,) = codes
     return await room.find(connection, series_code)
@@ -144,7 +147,7 @@ async def list_orders(_: Settings, desk: Desk) -> None:
     terminal.table(
         found,
         {
-            "order_id": "办理", "city_code": "单位", "kind": "事项", "series_code": "系列",
+            "order_id": "办理", "city_code": "单位", "words": "事项", "series_code": "系列",
             "sheet_count": "张数", "serials_shown": "号段", "reason": "原因",
             "document_number": "文号", "asked_by": "提出人", "witnessed_by": "见证人",
         },

@@ -9,7 +9,9 @@ import msgspec
 from service import terminal, wiring
 from service.cli import acting
 from service.ground.settings import Settings
+from service.issuing.certificates import STANDING_WORDS
 from service.paper import papers
+from service.paper.blanks import WORDS
 from service.paper.papers import Collected, changing
 from service.paper.papers.changing import Kind
 from service.registry import people
@@ -111,7 +113,14 @@ async def uncollected(_: Settings, desk: Desk, days: int) -> None:
     """列出未领取的，久者在前 / List uncollected papers, oldest first."""
     async with desk.acting():
         found = await papers.uncollected(desk.connection, acting.now(), days_min=days)
-    masked = [msgspec.structs.replace(one, name=people.mask_name(one.name)) for one in found]
+    masked = [
+        msgspec.structs.replace(
+            one,
+            name=people.mask_name(one.name),
+            certificate=f"{STANDING_WORDS[one.certificate]} {one.certificate}",
+        )
+        for one in found
+    ]
     terminal.table(
         masked,
         {
@@ -151,11 +160,19 @@ async def changes(_: Settings, desk: Desk) -> None:
     """列出待确认的纸质证书变更 / List the changes of papers that wait."""
     async with desk.acting():
         found = await changing.waiting(desk.connection)
+    told = [
+        msgspec.structs.replace(
+            one,
+            paper=" ".join(WORDS.get(one.paper, (one.paper,))),
+            reason=f"{' '.join(changing.KIND_WORDS[one.kind])}：{one.reason}",
+        )
+        for one in found
+    ]
     terminal.table(
-        found,
+        told,
         {
-            "change_id": "变更", "kind": "办理", "number": "编号", "serial": "流水号",
-            "paper": "现状", "reason": "原因", "document_number": "文号", "asked_by": "提出人",
+            "change_id": "变更", "number": "编号", "serial": "流水号", "paper": "现状",
+            "reason": "办理与原因", "document_number": "文号", "asked_by": "提出人",
         },
     )  # fmt: skip
 

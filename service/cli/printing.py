@@ -10,6 +10,7 @@ from service.cli import acting
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.paper import overlay, printers, printing
+from service.paper.blanks import WORDS
 from service.paper.overlay import Profile
 from service.paper.printing import faces, planning
 from service.paper.printing.settling import Said
@@ -19,6 +20,15 @@ from service.wiring import Desk
 _run_argument = click.argument(
     "run_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="任务号"
 )
+_OUTCOMES = {
+    "drawn": ("待结算", "drawn"),
+    "printed": ("印好", "printed"),
+    "spoiled": ("作废", "spoiled"),
+    "returned": ("退回", "returned"),
+}
+_PAPERS = {state: WORDS[state] for state in ("printed", "handed-over")} | {
+    "ended": ("已终止", "ended")
+}
 _to_option = click.option(
     "--to", required=True, type=click.Path(path_type=Path), help="写入 PDF / file to write"
 )
@@ -77,16 +87,14 @@ async def pdf(
     """按流水号顺序写出本轮套打 PDF / Write the PDF of this round, in serial order."""
     async with desk.acting():
         round_ = await faces.of_run(desk.connection, desk.actor, run_id, preview=False)
-        profile, applied = Profile(), None
+        profile = None
         if printer_name:
             profile = await printers.current(
                 desk.connection, desk.actor, printer_name, round_.edition
             )
-            applied = profile.profile_id
-    content = await _drawn(settings, round_, profile, preview=False)
-    used = {"name": printer_name, "profile": applied}
+    content = await _drawn(settings, round_, profile or Profile(), preview=False)
     async with desk.acting():
-        times = await faces.count(desk.connection, desk.actor, round_, used)
+        times = await faces.count(desk.connection, desk.actor, round_, profile)
     acting.write(to, content)
     first, last = round_.serials[0], round_.serials[-1]
     terminal.say(
@@ -119,10 +127,10 @@ async def list_run(_: Settings, desk: Desk, run_id: int) -> None:
     async with desk.acting():
         found = await printing.listed(desk.connection, run_id)
     terminal.table(
-        [_masked(one) for one in found],
+        [_line(one) for one in found],
         {
             "round": "轮", "position": "序号", "serial": "流水号", "number": "计划编号",
-            "name": "持证人", "remark": "备注", "outcome": "结果", "carries": "实际承载",
+            "outcome": "结果", "carries": "实际承载", "name": "持证人", "remark": "备注",
             "paper": "纸质证书",
         },
     )  # fmt: skip
@@ -131,27 +139,36 @@ async def list_run(_: Settings, desk: Desk, run_id: int) -> None:
 @print_group.command("settle")
 @_run_argument
 @click.option("--printed", required=True, type=click.IntRange(min=0), help="印好的张数 / good ones")
+@click.option("--last", help="流水号最大的好证上的编号或末四位 / number on the last good sheet")
 @click.option("--spoiled", default="", help="作废，序号或流水号，如 7,12；不知好坏的也算")
 @click.option("--not-printed", default="", help="未打印，如 20-22 / not printed")
 @click.option("--reversed", "is_reversed", is_flag=True, help="纸放反，从末张印起 / fed backwards")
 @click.option(
     "--shift-from", "shifts", multiple=True,
-    help="空走的一张，其后各页错后，可多个 / passed blank",
+    help="空走或卡纸重印的一张，其后各页错后 / passed blank",
 )  # fmt: skip
 @click.option(
-    "--carries", multiple=True, metavar="流水号=编号",
-    help="实际承载，可多个 / what a sheet bears",
+    "--carries", multiple=True, metavar="张=编号",
+    help="实际承载；或按进纸顺序说页，如 50-43=41-48 / sheets as fed=pages",
 )  # fmt: skip
 @acting.act(changes=True)
 async def settle(
-    _: Settings, desk: Desk, *, run_id: int, carries: tuple[str, ...], **said: object
+    _: Settings,
+    desk: Desk,
+    *,
+    run_id: int,
+    printed: int,
+    last: str | None,
+    carries: tuple[str, ...],
+    **said: object,
 ) -> None:
     """结算本轮每一张：印好、作废、未打印 / Settle every sheet of this round."""
     pairs = [(sheet, number) for sheet, _mark, number in (one.partition("=") for one in carries)]
+    if printed and last is None:
+        last = acting.ask("流水号最大的好证上的编号 number on the last good sheet", "--last")
+    whole = Said(printed=printed, last=last or "", carries=pairs, **said)  # type: ignore[arg-type]  # as click reads them
     async with desk.acting():
-        settled = await printing.settle(
-            desk.connection, desk.actor, run_id, Said(carries=pairs, **said)  # type: ignore[arg-type]  # as click reads them
-        )  # fmt: skip
+        settled = await printing.settle(desk.connection, desk.actor, run_id, whole)
     terminal.say(
         f"印好 printed {settled.printed}，作废 spoiled {settled.spoiled}，"
         f"退回 returned {settled.returned}，尚缺 left {settled.left_count}"
@@ -186,10 +203,14 @@ async def runs(_: Settings, desk: Desk) -> None:
     async with desk.acting():
         found = await printing.runs(desk.connection)
     terminal.table(
-        found,
+        [
+            msgspec.structs.replace(one, state=" ".join(printing.STATE_WORDS[one.state]))
+            for one in found
+        ],
         {
             "run_id": "任务", "city_code": "市（州）", "state": "状态", "series_code": "系列",
             "round": "轮", "line_count": "张数", "left_count": "尚缺", "pdf_count": "出 PDF",
+            "profile_id": "打印机参数",
             "planned_by": "列入人", "planned_at": "时间",
         },
     )  # fmt: skip
@@ -211,5 +232,11 @@ async def _drawn(
     )
 
 
-def _masked(one: printing.Listed) -> printing.Listed:
-    return msgspec.structs.replace(one, name=people.mask_name(one.name))
+def _line(one: printing.Listed) -> printing.Listed:
+    outcome = one.outcome or ("drawn" if one.serial else "")
+    return msgspec.structs.replace(
+        one,
+        name=people.mask_name(one.name),
+        outcome=" ".join(_OUTCOMES.get(outcome, ())),
+        paper=" ".join(_PAPERS.get(one.paper or "", ())),
+    )

@@ -11,10 +11,11 @@ from service import terminal, wiring
 from service.cli import acting
 from service.cli.recording import field_value
 from service.ground.settings import Settings
+from service.issuing.batches import LEGAL_ZONE
 from service.paper import requisitions
 from service.paper.blanks import PaperKind
 from service.paper.forms import workbooks
-from service.paper.requisitions import WORDS, Requisition, Wish
+from service.paper.requisitions import Requisition, Wish
 from service.wiring import Desk
 
 _requisition_argument = click.argument(
@@ -140,10 +141,10 @@ async def list_(_: Settings, desk: Desk) -> None:
     terminal.table(
         found,
         {
-            "requisition_id": "申领号", "city_code": "市（州）", "kind": "种类",
+            "requisition_id": "申领号", "city_code": "市（州）", "kind_words": "种类",
             "archived_from": "归档起", "archived_until": "归档止", "pass_count": "合格人次",
             "extra_count": "追加", "approved_count": "核准", "supplied_count": "已供",
-            "state": "状态", "made_by": "制表", "reason": "原因",
+            "words": "状态", "made_by": "制表", "reason": "原因",
         },
     )  # fmt: skip
 
@@ -171,7 +172,7 @@ async def show(_: Settings, desk: Desk, requisition_id: int) -> None:
         ("审批 decided", found.decided_by, found.decided_at),
     ):
         if by and at:
-            terminal.say(f"{title}: {by} {at:%Y-%m-%d}")
+            terminal.say(f"{title}: {by} {at.astimezone(LEGAL_ZONE):%Y-%m-%d}")
     for title, text in (("追加理由 extra", found.extra_reason), ("原因 reason", found.reason)):
         if text:
             terminal.say(f"{title}: {text}")
@@ -201,7 +202,7 @@ def _say(one: Requisition) -> None:
         f"，核准 approved {one.approved_count}，已供 supplied {one.supplied_count}"
     )  # fmt: skip
     terminal.say(
-        f"申领表 requisition {one.requisition_id}（{WORDS[one.kind]} {one.kind}，"
-        f"{WORDS[one.state]} {one.state}）{one.archived_from} 至 {one.archived_until}："
+        f"申领表 requisition {one.requisition_id}（{one.kind_words}，{one.words}）"
+        f"{one.archived_from} 至 {one.archived_until}："
         f"{asked}{granted}"
     )

@@ -23,7 +23,7 @@ _TITLES = {
 
 @click.group("stocktake")
 def stocktake() -> None:
-    """盘点空白证书：盲盘、差异、原因、审批 / Count blank paper, and settle what differs."""
+    """盘点：盲盘、差异、原因、审批 / Count blank paper, and settle what differs."""
 
 
 @stocktake.command("open")
@@ -47,7 +47,7 @@ async def stocktake_open(
             Occasion(occasion),
             series or await blanks.every(desk.connection),
         )
-    terminal.say(f"盘点 stocktake {stocktake_id} 已开始 open: stocktake count {stocktake_id}")
+    terminal.say(f"盘点 stocktake {stocktake_id} 已开始：blanks stocktake count {stocktake_id}")
 
 
 @stocktake.command("count")
@@ -173,8 +173,8 @@ async def stocktake_list(_: Settings, desk: Desk) -> None:
     terminal.table(
         found,
         {
-            "stocktake_id": "盘点", "city_code": "单位", "occasion": "种类", "state": "状态",
-            "series_codes": "系列", "opened_at": "开始", "closed_by": "清点人",
+            "stocktake_id": "盘点", "city_code": "单位", "occasion_words": "种类",
+            "words": "状态", "codes": "系列", "opened_at": "开始", "closed_by": "清点人",
             "difference_count": "差异", "decided_by": "审批人",
         },
     )  # fmt: skip
@@ -215,7 +215,7 @@ def _show(found: Result) -> None:
         terminal.table(found.differences, _TITLES)
     if stocktake.state is State.COUNTED:
         terminal.say(
-            f"待另一人审批 waits: stocktake approve {stocktake.stocktake_id}"
+            f"待另一人审批 waits: blanks stocktake approve {stocktake.stocktake_id}"
             if all(one.reason for one in found.differences)
-            else f"请说明原因 explain: stocktake reason {stocktake.stocktake_id} --reason …"
+            else f"请说明原因 explain: blanks stocktake reason {stocktake.stocktake_id} --reason …"
         )

@@ -63,6 +63,11 @@ async def dispatch(
     if (typed is None) is (count is None):
         raise click.UsageError("须给出 --serials 或 --count / give --serials or --count")
     given = Sending(**sending)  # type: ignore[arg-type]  # its options
+    is_grounded = bool(given.city_code and given.reason)
+    if given.city_code if given.requisition_id else not is_grounded:
+        raise click.UsageError(
+            "--requisition 或 --city-code 与 --reason，给其一 / give --requisition, or both others"
+        )
     async with desk.acting():
         series = await _series_for(desk.connection, series_code, given.requisition_id)
         wanted = series.numerals.read(typed) if typed is not None else count or 0
@@ -75,7 +80,7 @@ async def dispatch(
 @_reason_option
 @acting.act(changes=True)
 async def undo_dispatch(_: Settings, desk: Desk, consignment_id: int, reason: str) -> None:
-    """撤回未签收的下发或退省；发出单位两人各办一次 / Undo a dispatch; two of its sender."""
+    """撤回未签收的发货；发出单位两人各办一次 / Undo a dispatch; two of its sender."""
     async with desk.acting():
         sent = await supply.undo(desk.connection, desk.actor, consignment_id, reason)
     if sent.state is State.DISPATCHED:

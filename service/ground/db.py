@@ -103,13 +103,13 @@ CONSTRAINTS: Mapping[str, type[errors.Refusal]] = {
     "number_counter_scheme_version_fkey": errors.SchemeUnknown,
     "hand_over_agent": errors.CollectorUnproven,
     "hand_over_checked": errors.CollectorUnproven,
-    "hand_over_stands": errors.PrintingImpossible,
+    "hand_over_stands": errors.TryAgain,
     "paper_change_grounded": errors.GroundsAbsent,
-    "paper_change_moves": errors.PrintingImpossible,
+    "paper_change_moves": errors.TryAgain,
     "paper_change_open": errors.ChangeOpen,
     "paper_change_two_persons": errors.SecondPersonNeeded,
     "paper_current": errors.PaperHeld,
-    "paper_is_printed": errors.PrintingImpossible,
+    "paper_is_printed": errors.TryAgain,
     "plan_city_code_fkey": errors.CityUnknown,
     "print_line_fits": errors.PrintingImpossible,
     "print_line_open": errors.CertificateBeingPrinted,
@@ -237,13 +237,17 @@ class Readers:
 
 
 @asynccontextmanager
-async def acting(connection: Connection, role: Role, city_code: str = "") -> AsyncIterator[None]:
+async def acting(
+    connection: Connection, role: Role, city_code: str = "", *, at_one_moment: bool = False
+) -> AsyncIterator[None]:
     """Run one transaction under a role, and for the console under a city.
+
+    All of it sees the database as it stands `at_one_moment`, where what is read is compared.
 
     Raises: what `refusing` does; nothing of the transaction is kept then.
     """
     with refusing():
-        async with connection.transaction():
+        async with connection.transaction(isolation="repeatable_read" if at_one_moment else None):
             await connection.execute(
                 "select set_config('role', $1, true), set_config('qianfa.city', $2, true)",
                 role.value,

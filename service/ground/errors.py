@@ -91,8 +91,8 @@ class DatabaseNewer(Refusal):
 
 
 class TryAgain(Refusal):
-    """两项操作互相等待，本次未生效；请再试一次。
-    Two acts waited for each other and this one was undone; try again.
+    """另一项操作同时进行，本次未生效；请再试一次。
+    Another act was at it at the same time and this one was undone; try again.
     """
 
     retry = True
@@ -339,8 +339,8 @@ class ChangeDecided(Refusal):
 
 
 class GroundsAbsent(Refusal):
-    """须写明原因；提出变更还须有文号。
-    A reason is needed, and a document number to ask for a change.
+    """须写明原因，办理变更和收发的还须有文号；只有空格、标点不算。
+    A reason is needed, for a change or supply a document number too; blanks and marks are none.
     """
 
 
@@ -609,8 +609,14 @@ class SerialsInOtherState(Refusal):
 
 
 class BlanksTooFew(Refusal):
-    """系列 {series_code} 需 {wanted} 张，库存仅 {free} 张；请先申领，或减少数量。
-    {wanted} sheets of {series_code} are wanted and {free} are free; apply for more, or take fewer.
+    """系列 {series_code} 需 {wanted} 张，库存仅 {free} 张；请先申领或入库，或减少数量。
+    {wanted} sheets of {series_code} are wanted, {free} are free; get more in, or take fewer.
+    """
+
+
+class SeriesAbsent(Refusal):
+    """尚未登记任何空白证书系列；请省中心先登记（record blank-series）。
+    No series of blanks is recorded; the province records one first (record blank-series).
     """
 
 
@@ -658,7 +664,7 @@ class PrinterUnknown(Refusal):
 
 class ProfileUnknown(Refusal):
     """打印机 {printer_name} 没有版式 {edition} 的第 {profile_id} 号参数；请照校准页所印的号填写。
-    Printer {printer_name} has no profile {profile_id} for edition {edition}; see the sheet measured.
+    Printer {printer_name} has no profile {profile_id} for {edition}; see the sheet measured.
     """
 
 
@@ -687,7 +693,7 @@ class FieldOffSheet(Refusal):
 
 
 class OrderUnknown(Refusal):
-    """没有第 {order_id} 号办理，或属于其他单位。
+    """没有第 {order_id} 号办理（见 blanks orders），或属于其他单位。
     There is no order {order_id}, or it is another centre's.
     """
 
@@ -705,8 +711,14 @@ class OrderSignedOtherwise(Refusal):
 
 
 class CounterImpossible(Refusal):
-    """流水 {movement_id}（{kind}）不能在此冲正。
-    Movement {movement_id} ({kind}) cannot be countered here.
+    """流水 {movement_id}（{kind}）不能冲正；收发用 undo-dispatch，核发用 paper，其余反向办理。
+    Movement {movement_id} ({kind}) is not countered; see undo-dispatch, paper, or move it back.
+    """
+
+
+class SerialsNotMoved(Refusal):
+    """上列 {count} 张不在流水 {movement_id}（{serials}）之内。
+    The {count} sheets listed are not among those of movement {movement_id} ({serials}).
     """
 
 
@@ -717,7 +729,7 @@ class NothingPending(Refusal):
 
 
 class StocktakeOpen(Refusal):
-    """正在盘点，所盘账户暂停收发；请先办结或取消盘点。
+    """正在盘点（见 blanks stocktake list），所盘账户暂停收发；请先办结或取消盘点。
     A stocktake is open and what it counts does not move; end or cancel it first.
     """
 
@@ -759,7 +771,7 @@ class DifferenceUnknown(Refusal):
 
 
 class ReasonsAbsent(Refusal):
-    """盘点 {stocktake_id} 有 {count} 项差异未说明原因。
+    """盘点 {stocktake_id} 有 {count} 项差异未说明原因；请先说明（blanks stocktake reason）。
     Stocktake {stocktake_id} has {count} differences without a reason.
     """
 
@@ -821,6 +833,12 @@ class RunInOtherState(Refusal):
 class RunFallen(Refusal):
     """任务 {run_id} 有 {count} 张证书不再有效：不出 PDF，不算打印；已印的作废，未印的按未打印结算。
     {count} certificates of run {run_id} stand no more: settle them as spoiled or as not printed.
+    """
+
+
+class FacesAbsent(Refusal):
+    """上列 {count} 份证书的存档文件缺失或损坏，未出 PDF；请从备份恢复存储，或取消任务，先打其他的。
+    The files of {count} certificates are missing or damaged: restore them, or cancel the run.
     """
 
 
@@ -926,14 +944,20 @@ class RequisitionEmpty(Refusal):
     """
 
 
+class PeriodUnfit(Refusal):
+    """归档期间 {since} 至 {until} 不可用：起日不得晚于止日，止日不得晚于今天 {today}。
+    The period {since} to {until} is no use: it ends before it begins, or after today, {today}.
+    """
+
+
 class RequisitionOutdated(Refusal):
-    """计数之后有编号作废；请重新计算（requisition mend），已提交的请退回。
+    """计数之后有编号作废；请重新计算（blanks requisition mend），已提交的请退回。
     A number has become void since it was counted; mend it, or return what was submitted.
     """
 
 
 class RequisitionUnsettled(Refusal):
-    """尚有在途的货或未结的差异，或少于核准数而未写原因；不能办结。
+    """尚有在途的货或未结的差异，或少于核准数而未写原因（--reason）；不能办结。
     Something is on the road or unsettled, or less came than approved and nobody said why.
     """
 
@@ -960,7 +984,7 @@ class GrantUnfit(Refusal):
 
 class BeyondApproved(Refusal):
     """申领表 {requisition_id} 核准 {approved} 张，已供 {supplied} 张，不能再发 {wanted} 张。
-    {approved} are approved for requisition {requisition_id}, {supplied} supplied: not {wanted} more.
+    Requisition {requisition_id}: {approved} approved, {supplied} supplied, so not {wanted} more.
     """
 
 
@@ -971,7 +995,7 @@ class SupplyImpossible(Refusal):
 
 
 class ConsignmentUnknown(Refusal):
-    """没有发货单 {consignment_id}，或属于其他市（州）。
+    """没有发货单 {consignment_id}（见 blanks consignments），或属于其他市（州）。
     There is no consignment {consignment_id}, or it is another city's.
     """
 
@@ -983,25 +1007,25 @@ class ConsignmentInOtherState(Refusal):
 
 
 class CountUnequal(Refusal):
-    """发出 {sent} − 短少 {short} + 多出 {extra} = {expected}，实点 {counted}；请重新清点并写明号段。
+    """发出 {sent} − 短少 {short} + 多出 {extra} = {expected}，实点 {counted}；请重点并写明号段。
     Sent {sent} − short {short} + extra {extra} = {expected}, counted {counted}: name the serials.
     """
 
 
 class DifferencesUnfit(Refusal):
-    """上列 {count} 张与发货单 {consignment_id} 不符。
+    """上列 {count} 张与发货单 {consignment_id} 不符；请核对所填号段。
     The {count} sheets listed do not agree with consignment {consignment_id}.
     """
 
 
 class SerialsUnsettled(Refusal):
-    """上列 {count} 张在别的发货单中多出而未结，不能下发。
+    """上列 {count} 张在别的发货单中多出而未结，不能下发；请先结清（blanks settle）。
     The {count} sheets listed were extra in another consignment, which is not settled.
     """
 
 
 class DifferenceNotOpen(Refusal):
-    """没有未结的差异 {difference_id}，或属于其他市（州）。
+    """没有未结的差异 {difference_id}（见 blanks differences），或属于其他市（州）。
     There is no open difference {difference_id}, or it is another city's.
     """
 

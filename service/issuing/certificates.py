@@ -24,6 +24,12 @@ from signing import Record
 
 _sql = statements.beside(__file__)
 
+STANDING_WORDS = {
+    "valid": "有效", "suspended": "暂扣", "revoked": "撤销", "cancelled": "注销",
+    "replaced": "已被替代",
+}  # fmt: skip
+"""What standings are called in Chinese; in English they are themselves."""
+
 _ROOT = "1.2.156.3005.2"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

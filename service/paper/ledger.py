@@ -8,7 +8,7 @@ count in 备注. A counter-movement stands where the countered one did, with a m
 that the totals of a period are what really came and went. Opening is summed from the movements,
 closing is counted back from the stock: a sheet on which they disagree says so.
 
-Source: domain rule 6 of 川人社职鉴〔2025〕35号 and its practice (台账).
+Source: 川人社职鉴〔2025〕35号, 五 (台账登记); its columns are those of practice.
 """
 
 import asyncio

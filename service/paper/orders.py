@@ -6,11 +6,11 @@ then anything moves; a destruction takes two witnesses, each under a secret of t
 are judged when it is asked and again when it is confirmed; an order that waits reserves nothing,
 and one that does not hold any more stays open to be declined. Spoiled stock is set aside at once.
 
-Source: domain rule 6 (movements only, two witnesses) of 川人社职鉴〔2025〕35号, 三(三) and 四.
+Source: 川人社职鉴〔2025〕35号, 五 (every sheet can be traced); two witnesses by practice.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -21,13 +21,13 @@ from service.ground.errors import (
     CounterImpossible,
     GroundsAbsent,
     MovedSince,
-    MovementImpossible,
     NothingPending,
     NotYourCity,
     OrderDecided,
     OrderSignedOtherwise,
     OrderUnknown,
     SecondPersonNeeded,
+    SerialsNotMoved,
 )
 from service.paper import blanks
 from service.paper.blanks import WORDS, Held, Kind, Movement, Series, serials
@@ -48,6 +48,12 @@ class State(StrEnum):
     ASKED = "asked"
     DONE = "done"
     DECLINED = "declined"
+
+
+STATES: Mapping[State, str] = {
+    State.ASKED: "待签", State.DONE: "已入账", State.DECLINED: "已退回",
+}  # fmt: skip
+"""What these are called."""
 
 
 class Grounds(msgspec.Struct, frozen=True):
@@ -106,6 +112,11 @@ class Order(Sheets, frozen=True, kw_only=True):
     decided_by: str | None
     decided_at: datetime.datetime | None
     decline_reason: str | None
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return " ".join(WORDS[self.kind])
 
     @property
     def serials_shown(self) -> str:
@@ -203,10 +214,11 @@ async def counter(
 
     Raises:
         MovementUnknown, CounterImpossible: there is none, or none to be taken back here.
-        SerialsUnreadable, MovementImpossible: the serials are none of its.
+        SerialsUnreadable, SerialsNotMoved: the serials are none of its.
         MovedSince: naming those that have moved again.
         GroundsAbsent, SerialsInOtherState: as `ask`.
     """
+    accounts.require(actor, Act.ORDER_ASK)
     moved = await blanks.moved(connection, movement_id)
     countered = await _countered(connection, movement_id=movement_id)
     if moved.city_code != actor.city_code:
@@ -215,8 +227,12 @@ async def counter(
         raise CounterImpossible(movement_id=movement_id, kind=" ".join(WORDS[moved.kind]))
     series = await blanks.find(connection, countered.series_code)
     ranges = series.numerals.read(typed) if typed else (moved.range,)
-    if ranges[0].first < moved.first_serial or ranges[-1].last > moved.last_serial:
-        raise MovementImpossible
+    if strange := serials.minus(ranges, [moved.range]):
+        raise SerialsNotMoved(
+            tuple(series.numerals.finding(one, "不在其内", "not in it") for one in strange),
+            count=serials.count(strange), movement_id=movement_id,
+            serials=series.numerals.range_text(moved.range),
+        )  # fmt: skip
     wish = _Wish(
         kind=Kind.COUNTER, from_state=moved.to_state, to_state=moved.from_state, ranges=ranges,
         counters=movement_id, person_count=max(countered.person_count, 2),
@@ -411,7 +427,7 @@ async def _waiting_one(
     if order.city_code != actor.city_code and not or_above:
         raise NotYourCity
     if order.state is not State.ASKED:
-        raise OrderDecided(order_id=order_id, state=order.state.value)
+        raise OrderDecided(order_id=order_id, state=f"{STATES[order.state]} {order.state}")
     return order
 
 

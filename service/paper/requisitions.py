@@ -6,7 +6,7 @@ its passes. The keeper, who knows the stock, makes it; the reviewer submits it; 
 approves it or returns it with a reason. More than the passes needs a reason and may be granted in
 part. It follows its consignments, and is closed when nothing of it is on the road or unsettled.
 
-Source: 川人社职鉴〔2025〕35号, 三(三): 申领数量与实际合格人次一致, by 数据归档日期.
+Source: 川人社职鉴〔2025〕35号, 五 (实际合格人次数, by 数据归档日期).
 """
 
 import datetime
@@ -17,7 +17,12 @@ import msgspec
 
 from service.ground import statements
 from service.ground.db import Connection
-from service.ground.errors import DatesOutOfOrder, RequisitionInOtherState, RequisitionUnknown
+from service.ground.errors import (
+    NotYourCity,
+    PeriodUnfit,
+    RequisitionInOtherState,
+    RequisitionUnknown,
+)
 from service.issuing.batches import LEGAL_ZONE
 from service.paper import orders
 from service.paper.blanks import PaperKind
@@ -25,7 +30,7 @@ from service.paper.blanks.serials import Numerals, Range
 from service.paper.forms import sheets
 from service.paper.forms.sheets import ProjectLine
 from service.registry import accounts
-from service.registry.accounts import Actor
+from service.registry.accounts import PROVINCE, Actor
 from service.registry.journal import Act
 
 _sql = statements.beside(__file__)
@@ -99,6 +104,16 @@ class Requisition(msgspec.Struct, frozen=True, kw_only=True):
     approved_count: int | None
     supplied_count: int
 
+    @property
+    def kind_words(self) -> str:
+        """Which paper it asks for."""
+        return f"{WORDS[self.kind]} {self.kind}"
+
+    @property
+    def words(self) -> str:
+        """Where it stands."""
+        return f"{WORDS[self.state]} {self.state}"
+
 
 class _Earliest(msgspec.Struct, frozen=True):
     archived_on: datetime.date | None
@@ -139,9 +154,12 @@ async def make(
         RequisitionEmpty: there is nothing to cover, and nothing more is asked for.
         PassesCovered: another requisition has covered the same passes at this moment.
         GroundsAbsent: more is asked for without a reason.
-        DatesOutOfOrder: the period ends before it begins, or after today.
+        PeriodUnfit: the period ends before it begins, or after today.
+        NotYourCity: the actor is of no city.
     """
     accounts.require(actor, Act.REQUISITION_MAKE)
+    if actor.city_code == PROVINCE:
+        raise NotYourCity
     given = await _given(connection, actor.city_code, kind, wish, today, requisition_id=None)
     requisition_id = await _make(
         connection, city_code=actor.city_code, kind=kind, account_name=actor.account_name, **given
@@ -370,7 +388,7 @@ async def _given(
     until = wish.archived_until or today
     since = wish.archived_from or min(earliest.archived_on or until, until)
     if not since <= until <= today:
-        raise DatesOutOfOrder
+        raise PeriodUnfit(since=since, until=until, today=today)
     return {
         "archived_from": since,
         "archived_until": until,

@@ -7,7 +7,7 @@ bare serial that fits several series shows all. A city is told what its own book
 everything; no number of an identity document is ever in a story, and an auditor sees names masked.
 Reading by a person is an act of its own and stands in the journal, without the person.
 
-Source: 川人社职鉴〔2025〕35号, 三(三) (every paper certificate can be traced).
+Source: 川人社职鉴〔2025〕35号, 五 (every paper certificate can be traced).
 """
 
 import datetime
@@ -265,14 +265,16 @@ async def story(connection: Connection, actor: Actor, asked: str | Person) -> St
         numbers = await _numbers_of(connection, actor, asked)
     else:
         sheets = _fitting(asked, of_code.values())
-        numbers = {people.tidy(asked)}
+        number = people.tidy(asked)
+        numbers = {number} if number.isprintable() else set()
         for code, serial in sheets:
             series_id = of_code[code].series_id
             numbers |= set(await _carried(connection, series_id=series_id, serial=serial))
     faces = await _certificates(connection, numbers=sorted(numbers))
     papers = await _papers(connection, numbers=sorted(numbers))
     drawn = await _sheets(connection, numbers=sorted(numbers))
-    sheets |= {(one.series_code, one.serial) for one in [*papers, *drawn]}
+    sheets |= {(one.series_code, one.serial) for one in papers}
+    sheets |= {(one.series_code, one.serial) for one in drawn}
     told = Story(
         [
             one

@@ -10,7 +10,7 @@ select at, act, actors, document_number, reason, told from (
             'subject', subject, 'requisition_id', requisition_id) as told
     from blank_history(:series_id, int8multirange(int8range(:serial, :serial, '[]'))) moved
         left join consignment on consignment_id
-            = case when subject like 'consignment:%' then split_part(subject, ':', 2)::bigint end
+            = case when subject ~ '^consignment:[0-9]{1,18}$' then substr(subject, 13)::bigint end
     union all
     select moment.at, 'print:' || act, array[account_name], '', '', jsonb_build_object(
         'city_code', sheet.city_code, 'run_id', run_id, 'round', round, 'position', sheet.position,

@@ -300,6 +300,8 @@ create trigger consignment_moves before insert or update on consignment
 create function requisition_follows() returns trigger language plpgsql
     security definer set search_path = public, pg_temp as $$
 begin
+    -- Whoever ends another of its consignments now is waited for, and seen below.
+    perform from requisition where requisition_id = new.requisition_id for update;
     update requisition set state = supply.state from requisition_supply(new.requisition_id) supply
         where requisition_id = new.requisition_id and requisition.state <> supply.state;
     return null;
@@ -321,9 +323,12 @@ declare
     short int8multirange;
     extra int8multirange;
 begin
-    select coalesce(range_agg(serials) filter (where kind in ('dispatch', 'send-back')), '{}'),
-        coalesce(range_agg(serials) filter (where kind in ('receive', 'take-back')), '{}'),
-        coalesce(range_agg(serials) filter (where kind in ('counter', 'unsent')), '{}'),
+    select coalesce(range_agg(serials) filter (
+            where kind in ('dispatch', 'send-back') and actor = new.dispatched_by), '{}'),
+        coalesce(range_agg(serials) filter (
+            where kind in ('receive', 'take-back') and actor = new.ended_by), '{}'),
+        coalesce(range_agg(serials) filter (where kind in ('counter', 'unsent')
+            and (actor, second_actor) = (new.ended_by, new.undo_asked_by)), '{}'),
         coalesce(range_agg(serials) filter (where kind = 'short'), '{}')
         into sent, came, undone, missing
         from blank_movement where subject = 'consignment:' || new.consignment_id

@@ -45,6 +45,7 @@ create table print_round (
     drawn_by text not null references account,
     drawn_at timestamptz not null default now(),
     pdf_count int not null default 0,
+    profile_id bigint references printer_profile,
     settled_by text references account,
     settled_at timestamptz,
     primary key (run_id, round),
@@ -52,6 +53,7 @@ create table print_round (
     constraint print_round_settled check ((settled_by is null) = (settled_at is null))
 );
 comment on column print_round.pdf_count is 'How often its faces were made; each time after the first may print a sheet twice.';
+comment on column print_round.profile_id is 'The printer profile by which its faces were corrected the last time; null: none.';
 
 create table sheet (
     run_id bigint not null,
@@ -123,6 +125,7 @@ create table paper_change (
     paper_id bigint not null references paper,
     kind text not null
         check (kind in ('reissue', 'exchange', 'take-back', 'spoil', 'undo-hand-over')),
+    paper_state text not null,
     reason text not null,
     document_number text not null,
     asked_by text not null references account,
@@ -138,6 +141,7 @@ create table paper_change (
         (state = 'asked') = (decided_by is null) and (state = 'asked') = (decided_at is null)
         and (state = 'declined') = (decline_reason is not null))
 );
+comment on column paper_change.paper_state is 'Where the paper stood when it was asked; what is handed over since is confirmed no more.';
 create unique index paper_change_open on paper_change (paper_id) where state = 'asked';
 
 create function paper_change_movement(kind text, state text, standing text) returns text
@@ -235,8 +239,9 @@ begin
         return new;
     end if;
     if old.settled_by is not null
-        or to_jsonb(old) - array['pdf_count', 'settled_by', 'settled_at']
-            <> to_jsonb(new) - array['pdf_count', 'settled_by', 'settled_at']
+        or to_jsonb(old) - array['pdf_count', 'profile_id', 'settled_by', 'settled_at']
+            <> to_jsonb(new) - array['pdf_count', 'profile_id', 'settled_by', 'settled_at']
+        or new.pdf_count = old.pdf_count and new.profile_id is distinct from old.profile_id
         or new.pdf_count - old.pdf_count not in (0, 1)
         or new.settled_by is not null and (
             not exists (select from sheet
@@ -360,7 +365,7 @@ begin
     if new.state <> 'declined' then
         perform from paper join certificate using (number)
             where paper_id = new.paper_id and paper.city_code = new.city_code
-                and standing <> 'replaced' and certificate.state <> 'void'
+                and paper.state = new.paper_state and standing <> 'replaced' and certificate.state <> 'void'
                 and paper_change_movement(new.kind, paper.state, standing) is not null
             for share of certificate;
         if not found then
@@ -403,7 +408,7 @@ create policy only_ends on print_run as restrictive for update to qianfa_console
     using (true) with check (state in ('closed', 'cancelled'));
 grant insert (run_id, position, city_code, number, version, remark) on print_line to qianfa_console;
 grant insert (run_id, round, city_code, series_id, drawn_by) on print_round to qianfa_console;
-grant update (pdf_count, settled_by, settled_at) on print_round to qianfa_console;
+grant update (pdf_count, profile_id, settled_by, settled_at) on print_round to qianfa_console;
 grant insert (run_id, round, position, city_code, series_id, serial, number, version) on sheet
     to qianfa_console;
 grant update (outcome) on sheet to qianfa_console;

@@ -181,11 +181,12 @@ begin
             where (kind, from_state) = ('adjust', book_state)
                 and path.to_state = coalesce(counted_state, 'lost')
                 and coalesce(book_city, new.city_code) = new.city_code
-                -- What has carried a certificate never lies among the free sheets again.
+                -- What was printed on, well or badly, never lies among the free sheets again.
                 and not (was_printed and counted_state <> 'pending-destruction'))
     from compared cross join lateral (
         select coalesce(range_agg(moved.serials), '{}') as serials from blank_movement moved
-        where compared.book_state = 'lost' and moved.kind = 'print'
+        where compared.book_state = 'lost' and (moved.kind = 'print'
+                or (moved.kind, moved.from_state) = ('spoil', 'drawn'))
             and moved.serials && compared.serials
             and int4range(moved.series_id, moved.series_id, '[]')
                 && int4range(compared.series_id, compared.series_id, '[]')

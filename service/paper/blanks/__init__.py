@@ -6,7 +6,7 @@ mistake is taken back by a counter-movement. What is refused is named with the e
 way, the first of these that holds: the series is unknown; a serial is given twice; it is not in the
 books, or is there already; it is elsewhere; it is in another state.
 
-Source: 川人社职鉴〔2025〕35号, 三(三) and 四 (blanks, requisition, ledger).
+Source: 川人社职鉴〔2025〕35号, 五 (申领, 打印, 核发 and 台账).
 """
 
 import datetime
@@ -144,8 +144,8 @@ class NewSeries(Fact, frozen=True, kw_only=True):
     prefix: Annotated[
         str,
         Meta(
-            pattern=r"^[^\s,;，；、~～至—–-]{0,10}\Z",
-            description="流水号字头 / what serials begin with",
+            pattern=r"^(?!.*至)[0-9A-Za-z\u4e00-\u9fff]{0,10}\Z",
+            description="流水号字头，汉字、字母、数字 / what serials begin with",
         ),
     ]
     digit_count: Annotated[int, Meta(ge=4, le=12, description="流水号位数 / digits of a serial")]
@@ -341,11 +341,7 @@ async def move(
 
 
 async def require_at(
-    connection: Connection,
-    series: Series,
-    city_code: str,
-    state: State,
-    ranges: Sequence[Range],
+    connection: Connection, series: Series, city_code: str, state: State, ranges: Sequence[Range]
 ) -> None:
     """Refuse serials that are not in an account, or not outside the books, as `move` does."""
     places = await whereabouts(connection, series, ranges)

@@ -2,7 +2,8 @@
 
 It trusts neither the trigger that keeps the stock nor the stock itself: movements are replayed here
 in the order in which they were written, and what does not follow is named, the first of each chain
-and of each series. A city checks its own accounts; what lies beyond them counts as outside.
+and of each series. What rooms above tell of their acts is compared in `records`. A city checks its
+own accounts; what lies beyond them counts as outside.
 """
 
 from bisect import bisect_right
@@ -13,7 +14,7 @@ import msgspec
 
 from service.ground import statements
 from service.ground.db import Connection
-from service.paper.blanks import Moved, State, serials
+from service.paper.blanks import State, serials
 from service.paper.blanks.serials import Numerals, Range
 from service.registry.accounts import PROVINCE, Actor
 
@@ -34,6 +35,7 @@ class Fault(msgspec.Struct, frozen=True):
     reason_zh: str
     reason_en: str
     serials: str = ""
+    record: str = ""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -52,26 +54,24 @@ class _Broken(msgspec.Struct, frozen=True):
     reason: str
 
 
+class _Replayed(msgspec.Struct, frozen=True):
+    movement_id: int
+    city_code: str
+    series_id: int
+    first_serial: int
+    last_serial: int
+    from_city: str
+    from_state: str
+    to_city: str
+    to_state: str
+
+
 class _Stocked(msgspec.Struct, frozen=True):
     series_id: int
     first_serial: int
     last_serial: int
     city_code: str
     state: str
-
-
-class _Unmatched(msgspec.Struct, frozen=True):
-    city_code: str
-    series_id: int
-    state: str
-    first_serial: int
-    last_serial: int
-
-
-class _Run(msgspec.Struct, frozen=True):
-    city_code: str
-    run_id: int
-    series_code: str | None
 
 
 class _Written(msgspec.Struct, frozen=True):
@@ -87,19 +87,17 @@ _REASONS = {
     "changed": ("流水被改动", "a movement was changed"),
     "added": ("链尾之后多出流水", "movements follow after the end of the chain"),
     "cut off": ("链尾被截断", "the end of the chain was cut off"),
+    "pathless": ("不是许可的移动", "no path permits this movement"),
     "not there": ("移动时不在该处", "moved from where they were not"),
     "there already": ("重复入账", "entered the books twice"),
     "stock": ("库存与流水不符", "the stock differs from the movements"),
-    "sheets": ("库存与逐张记录或发货单不符", "the stock differs from sheets, papers or consignments"),
-    "run": ("打印任务的领用、打印、作废、退库与流水不符", "a run differs from its movements"),
 }
 
 _broken = _sql.many("broken_chains", _Broken)
-_page = _sql.many("page", Moved)
+_pathless = _sql.many("pathless", _Broken)
+_page = _sql.many("page", _Replayed)
 _stocked = _sql.many("stocked", _Stocked)
 _written = _sql.many("written", _Written)
-_unmatched_sheets = _sql.many("unmatched_sheets", _Unmatched)
-_unmatched_runs = _sql.many("unmatched_runs", _Run)
 _heads = _sql.many("heads", Head)
 
 
@@ -144,14 +142,7 @@ class Replay:
 
     def ranges(self) -> list[tuple[Range, Account]]:
         """Return every range with its account, those that touch joined."""
-        joined: list[tuple[Range, Account]] = []
-        for part, account in self._parts(0, len(self._firsts)):
-            before = joined[-1] if joined else None
-            if before and before[1] == account and before[0].last + 1 == part.first:
-                joined[-1] = (Range(before[0].first, part.last), account)
-            else:
-                joined.append((part, account))
-        return joined
+        return _joined(self._parts(0, len(self._firsts)))
 
     def _parts(self, start: int, stop: int) -> Iterable[tuple[Range, Account]]:
         for place in range(start, stop):
@@ -164,27 +155,10 @@ async def check(connection: Connection, actor: Actor | None = None) -> list[Faul
     written = {one.series_id: one for one in await _written(connection)}
     faults = [
         Fault(one.city_code, one.series_code, one.movement_id, *_REASONS[one.reason])
-        for one in await _broken(connection)
+        for one in [*await _broken(connection), *await _pathless(connection)]
     ]
     replays, misfits = await _replay(connection, only, written)
     return [*faults, *misfits, *await _compare(connection, only, written, replays)]
-
-
-async def check_papers(connection: Connection) -> list[Fault]:
-    """Compare sheets, papers and consignments with the stock, and every run with its movements."""
-    written = {one.series_id: one for one in await _written(connection)}
-    faults = [
-        _fault(
-            written[one.series_id], one.city_code, None, "sheets",
-            Range(one.first_serial, one.last_serial),
-        )
-        for one in await _unmatched_sheets(connection)
-    ]  # fmt: skip
-    runs = [
-        Fault(one.city_code, one.series_code or "–", None, *_REASONS["run"], f"{one.run_id}")
-        for one in await _unmatched_runs(connection)
-    ]
-    return faults + runs
 
 
 async def heads(connection: Connection) -> list[Head]:
@@ -201,20 +175,18 @@ async def _replay(
     after = 0
     while page := await _page(connection, after=after, count=_PAGE):
         for moved in page:
+            part = Range(moved.first_serial, moved.last_serial)
             ends = [
-                None if state is State.OUTSIDE or only not in (None, city) else (city, state.value)
+                None if state == State.OUTSIDE or only not in (None, city) else (city, state)
                 for city, state in (
                     (moved.from_city, moved.from_state), (moved.to_city, moved.to_state),
                 )
             ]  # fmt: skip
-            reason = replays[moved.series_id].move(moved.range, *ends)
+            reason = replays[moved.series_id].move(part, *ends)
             if reason and moved.series_id not in misfits:
+                series = written[moved.series_id]
                 misfits[moved.series_id] = _fault(
-                    written[moved.series_id],
-                    moved.city_code,
-                    moved.movement_id,
-                    reason,
-                    moved.range,
+                    series, moved.city_code, moved.movement_id, reason, part
                 )
         after = page[-1].movement_id
     return replays, list(misfits.values())
@@ -236,10 +208,22 @@ async def _compare(
     faults = []
     for series_id, series in written.items():
         replayed = replays[series_id].ranges() if series_id in replays else []
-        if differing := _first_difference(replayed, stocked[series_id]):
+        if differing := _first_difference(replayed, _joined(stocked[series_id])):
             part, (city_code, _) = differing
             faults.append(_fault(series, city_code, None, "stock", part))
     return faults
+
+
+def _joined(parts: Iterable[tuple[Range, Account]]) -> list[tuple[Range, Account]]:
+    """Join what touches in one account; they are in order."""
+    joined: list[tuple[Range, Account]] = []
+    for part, account in parts:
+        before = joined[-1] if joined else None
+        if before and before[1] == account and before[0].last + 1 == part.first:
+            joined[-1] = (Range(before[0].first, part.last), account)
+        else:
+            joined.append((part, account))
+    return joined
 
 
 def _first_difference(

@@ -28,18 +28,19 @@ select distinct on (city_code, series_id) city_code, series_code, movement_id, r
 from break join blank_series using (series_id)
 order by city_code, series_id, break.sequence limit 1000;
 
--- page(after, count) -> [Moved]
--- Movements in the order in which they were written.
-select movement_id, city_code, series_id, sequence, at, kind, lower(serials) as first_serial,
-    upper(serials) - 1 as last_serial, from_city, from_state, to_city, to_state, document_number,
-    reason, subject, actor, second_actor, third_actor, counters
-from blank_movement where movement_id > :after order by movement_id limit :count;
+-- page(after, count) -> [_Replayed]
+-- Movements in the order in which they were written, whatever somebody made of them.
+select movement_id, city_code, series_id, coalesce(lower(serials), 0) as first_serial,
+    coalesce(upper(serials) - 1, 1000000000000) as last_serial, from_city, from_state, to_city,
+    to_state
+from blank_movement join blank_series using (series_id)
+where movement_id > :after order by movement_id limit :count;
 
 -- stocked() -> [_Stocked]
 -- All stock there is.
-select series_id, lower(serials) as first_serial, upper(serials) - 1 as last_serial, city_code,
-    state
-from blank_stock order by series_id, lower(serials) limit 10000000;
+select series_id, coalesce(lower(serials), 0) as first_serial,
+    coalesce(upper(serials) - 1, 1000000000000) as last_serial, city_code, state
+from blank_stock order by series_id, serials limit 10000000;
 
 -- written() -> [_Written]
 -- How the serials of each series are written.
@@ -51,59 +52,25 @@ select city_code, series_code, sequence, hash
 from blank_head join blank_series using (series_id) where sequence > 0
 order by city_code, series_id limit 100000;
 
--- unmatched_sheets() -> [_Unmatched]
--- Serials that the stock has drawn, printed, on a road or short and no sheet, paper or consignment tells so, or the other way round.
-with told as (
-    select consignment.city_code, consignment.series_id,
-        case direction when 'supply' then 'in-transit' else 'sent-back' end as state, serials
-    from consignment join blank_movement on subject = 'consignment:' || consignment_id
-        and blank_movement.kind in ('dispatch', 'send-back')
-    where consignment.state = 'dispatched'
-    union all
-    select open.city_code, open.series_id,
-        case direction when 'supply' then 'short' else 'sent-back' end, serials
-    from difference_open open join consignment using (consignment_id)
-    where open.kind = 'short'
-    union all
-    select city_code, series_id, 'drawn' as state, int8range(serial, serial, '[]') as serials
-    from sheet where outcome is null
-    union all
-    select city_code, series_id, state, int8range(serial, serial, '[]')
-    from paper where state <> 'ended'
-), compared as (
-    select city_code, series_id, state,
-        coalesce(range_agg(serials) filter (where not is_told), '{}') as stocked,
-        coalesce(range_agg(serials) filter (where is_told), '{}') as told
-    from (
-        select city_code, series_id, state, serials, true as is_told from told
-        union all
-        select city_code, series_id, state, serials, false from blank_stock
-        where state in ('drawn', 'printed', 'handed-over', 'in-transit', 'short', 'sent-back')
-    ) every
-    group by city_code, series_id, state
-)
-select distinct on (city_code, series_id, state) city_code, series_id, state,
-    lower(part) as first_serial, upper(part) - 1 as last_serial
-from compared, unnest((stocked - told) + (told - stocked)) as part
-order by city_code, series_id, state, part limit 1000;
-
--- unmatched_runs() -> [_Run]
--- Runs whose movements are not what became of their sheets: drawn, printed, spoiled, returned.
-with books as (
-    select city_code, split_part(subject, ':', 2)::bigint as run_id,
-        case kind when 'print' then 'printed' when 'spoil' then 'spoiled'
-            when 'return' then 'returned' else kind end as outcome,
-        sum(upper(serials) - lower(serials)) as sheets
-    from blank_movement where subject like 'print-run:%'
-    group by 1, 2, 3
-), sheets as (
-    select city_code, run_id, unnest(array['draw', outcome]) as outcome, count(*) as sheets
-    from sheet group by 1, 2, 3
-)
-select coalesce(books.city_code, sheets.city_code) as city_code, run_id, min(series_code) as series_code
-from books full join sheets using (run_id, outcome)
-    left join print_run using (run_id) left join blank_series using (series_id)
-where coalesce(books.outcome, sheets.outcome) is not null
-    and books.sheets is distinct from sheets.sheets
-    or print_run.state = 'closed' and outcome is null
-group by 1, run_id order by 1, run_id limit 1000;
+-- pathless() -> [_Broken]
+-- The first movement of each chain that no path permits: not in the table of paths, by too few persons, between others' accounts, or against nothing.
+select distinct on (moved.city_code, moved.series_id) moved.city_code, series_code,
+    moved.movement_id, 'pathless' as reason
+from blank_movement moved join blank_series using (series_id)
+    left join blank_movement countered on countered.movement_id = moved.counters
+        and (countered.city_code, countered.series_id) = (moved.city_code, moved.series_id)
+        and countered.serials @> moved.serials
+    left join blank_path path on (path.kind, path.from_state, path.to_state) = case moved.kind
+        when 'counter' then (countered.kind, countered.from_state, countered.to_state)
+        else (moved.kind, moved.from_state, moved.to_state) end
+where path.kind is null
+    or 1 + num_nonnulls(moved.second_actor, moved.third_actor)
+        < greatest(path.person_count, case moved.kind when 'counter' then 2 end)
+    or case moved.kind
+        when 'counter' then not counterable
+            or (moved.from_city, moved.from_state, moved.to_city, moved.to_state)
+                <> (countered.to_city, countered.to_state, countered.from_city, countered.from_state)
+        else moved.counters is not null or (moved.from_city, moved.to_city)
+            <> (case from_side when 'province' then '510000' else moved.city_code end,
+                case to_side when 'province' then '510000' else moved.city_code end) end
+order by moved.city_code, moved.series_id, moved.sequence limit 1000;

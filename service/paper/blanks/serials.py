@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from service.ground.errors import Finding, RangesMany, SerialsRepeated, SerialsUnreadable
+from service.registry import people
 
 RANGES_MAX = 1000
 _SEPARATOR = re.compile(r"[\s,、;，；]+")
-_DASH = re.compile(r"[-~～至—–]+")
+_DASH = re.compile("[-~～〜至—–‐\u2011\u2212]+")
 
 
 class Range(msgspec.Struct, frozen=True, order=True):
@@ -56,7 +57,9 @@ class Numerals(msgspec.Struct, frozen=True):
         Raises:
             SerialsUnreadable: with the form that is wanted.
         """
-        bare = unicodedata.normalize("NFKC", typed).strip().removeprefix(self.prefix)
+        bare = typed.translate(people.HALF_WIDTH).strip()
+        if len(bare) != self.digit_count:  # else it is whole, even where it begins like the prefix
+            bare = bare.removeprefix(self.prefix)
         if len(bare) != self.digit_count or not (bare.isascii() and bare.isdecimal()):
             raise SerialsUnreadable(typed=shown(typed), wanted=self.range_text(Range(1, 500)))
         return int(bare)
@@ -69,8 +72,7 @@ class Numerals(msgspec.Struct, frozen=True):
             SerialsRepeated: a serial is given twice.
             RangesMany: there are more parts than one act takes.
         """
-        normal = unicodedata.normalize("NFKC", typed)
-        parts = [part for part in _SEPARATOR.split(normal) if part]
+        parts = [part for part in _SEPARATOR.split(typed.translate(people.HALF_WIDTH)) if part]
         if len(parts) > RANGES_MAX:
             raise RangesMany(count=len(parts), limit=RANGES_MAX)
         ranges = [self._read_range(part) for part in parts]
@@ -165,5 +167,17 @@ def minus(ranges: Iterable[Range], others: Iterable[Range]) -> tuple[Range, ...]
 
 
 def shown(typed: str) -> str:
-    """Shorten what was typed for an answer."""
-    return typed if len(typed) <= 60 else f"{typed[:59]}…"
+    """Shorten what was typed for an answer, and tell apart what the eye does not.
+
+    A character that nobody sees, or that looks like a letter or digit, is named by its code point.
+    """
+    short = typed if len(typed) <= 60 else typed[:59]
+    return "".join(map(_told_apart, short)) + "…" * (len(typed) > 60)
+
+
+def _told_apart(character: str) -> str:
+    if character.isascii() and character.isprintable():
+        return character
+    if character.isprintable() and unicodedata.east_asian_width(character) in "WF":
+        return character
+    return f"{character if character.isprintable() else ''}[U+{ord(character):04X}]"

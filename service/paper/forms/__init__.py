@@ -4,7 +4,7 @@ Pure: equal arguments give equal bytes. A text wraps and never overflows. A PDF 
 holds a character that the fonts cannot draw (`FormNotDrawn`), and a ledger that is too long for one
 (`LedgerTooLong`), which its workbook is not.
 
-Source: domain rule 6 (申领表, 台账, 销毁清单, 盘点) of 川人社职鉴〔2025〕35号 and its practice.
+Source: 川人社职鉴〔2025〕35号, 五 (证书申领表, 台账); the others are those of practice.
 """
 
 import datetime

@@ -20,6 +20,9 @@ from service.paper.forms.sheets import Ledger, Movement, Requisition, Summary, S
 
 MOVEMENT_COUNT_MAX = 1_000_000
 """A worksheet has 1 048 576 rows."""
+_TEXT_LENGTH_MAX = 16_000
+"""A cell holds 32 767 units of UTF-16; more is lost without a word."""
+_RANGES_A_LINE = 3
 
 _FONT = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
 _CELL = _FONT | {"border": 1}
@@ -80,7 +83,7 @@ class _Book:
     def line(self, text: str, style: str = "plain") -> None:
         """Write a line of text across the table."""
         self.sheet.merge_range(self.row, 0, self.row, self._last, "", self._styles[style])
-        self.sheet.write_string(self.row, 0, text, self._styles[style])
+        self._cell(0, text, style)
         self.row += 1
 
     def head(self, titles: Iterable[str]) -> None:
@@ -103,6 +106,8 @@ class _Book:
     def _cell(self, place: int, value: Value, style: str) -> None:
         sheet, styles = self.sheet, self._styles
         if isinstance(value, str):
+            if len(value) > _TEXT_LENGTH_MAX:
+                value = f"{value[:_TEXT_LENGTH_MAX]}……（过长，余略）"
             if value.endswith("</r>"):
                 value += " "  # XlsxWriter takes what is between <r> and </r> for markup
             if value:
@@ -162,7 +167,7 @@ def ledger(head: Ledger, movements: Iterable[Movement], *, printed_at: datetime.
 
 def requisition(sheet: Requisition, *, printed_at: datetime.datetime) -> bytes:
     """Write a 证书申领表."""
-    book = _Book("空白证书申领表", (8, 50, 12, 18), printed_at)
+    book = _Book("证书申领表", (8, 50, 12, 18), printed_at)
     book.line(f"申领单位：{sheet.centre}　申领号：{sheet.number}　状态：{sheet.state}")
     book.line(f"申领内容：{sheet.kind}　现有库存：{sheet.stock_count} 张")
     book.line(f"数据归档日期：{sheet.archived_from} 至 {sheet.archived_until}")
@@ -180,7 +185,8 @@ def requisition(sheet: Requisition, *, printed_at: datetime.datetime) -> bytes:
     asked = Formula(f"=D{at}+D{at + 1}", passes + sheet.extra_count)
     book.cells(("", "申领总数", "", asked), "sum")
     book.cells(("", "核准总数", "", sheet.approved_count), "sum")
-    book.line(f"供应号段：{'、'.join(sheet.supplied)}")
+    for at in range(0, max(len(sheet.supplied), 1), _RANGES_A_LINE):
+        book.line(f"供应号段：{'、'.join(sheet.supplied[at : at + _RANGES_A_LINE])}")
     for who, name, on in (
         ("经办人", sheet.applicant, sheet.applied_on),
         ("复核人", sheet.reviewer, sheet.reviewed_on),

@@ -4,7 +4,7 @@ A paper follows its blank: whatever moves that, by whichever room, moves the pap
 (核发) names who collected a paper and that an identity document was checked; only what stands valid
 is handed over, and only once.
 
-Source: domain rule 6 (核发).
+Source: 川人社职鉴〔2025〕35号, 五 (核发).
 """
 
 import datetime
@@ -23,6 +23,7 @@ from service.ground.errors import (
     PaperUnknown,
 )
 from service.issuing.batches import LEGAL_ZONE
+from service.issuing.certificates import STANDING_WORDS
 from service.paper import blanks
 from service.paper.blanks import Movement, serials
 from service.paper.forms.sheets import Handover, HandoverLine
@@ -204,8 +205,8 @@ def _require_ready(found: Sequence[Paper]) -> None:
     findings = tuple(
         Finding(
             code="HandOverRefused",
-            zh=f"{one.serial_text}：纸质证书 {_PAPER_WORDS[one.state][0]}，"
-            f"证书 {'' if one.is_newest else '已有新版本，'}{one.certificate}",
+            zh=f"{one.serial_text}：纸质证书{_PAPER_WORDS[one.state][0]}，"
+            f"证书{'' if one.is_newest else '已有新版本，'}{STANDING_WORDS[one.certificate]}",
             en=f"paper {one.state}, certificate {one.certificate}"
             + ("" if one.is_newest else ", of an older version"),
             column="编号 number",

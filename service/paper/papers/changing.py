@@ -4,7 +4,7 @@ An operator asks, with a reason and a document number, a reviewer confirms, and 
 Then the certificate wants paper again, if it still stands, and its next paper says 补发 where the
 old one was lost and 换发 where it came back from its holder.
 
-Source: domain rule 6 and 7 (补发, 换发).
+Source: the practice of 补发 and 换发: the same number, another serial, said in 备注.
 """
 
 import datetime
@@ -20,6 +20,7 @@ from service.ground.errors import (
     PaperChangeImpossible,
     SecondPersonNeeded,
 )
+from service.issuing.certificates import STANDING_WORDS
 from service.paper import blanks, papers
 from service.paper.blanks import Movement, serials
 from service.registry import accounts
@@ -133,6 +134,7 @@ async def ask(
         city_code=paper.city_code,
         paper_id=paper.paper_id,
         kind=kind,
+        paper_state=paper.state,
         reason=reason,
         document_number=document_number,
         account_name=actor.account_name,
@@ -248,5 +250,5 @@ def _impossible(kind: Kind, number: str, paper: str, certificate: str) -> PaperC
         number=number,
         kind=" ".join(KIND_WORDS[kind]),
         paper=" ".join(blanks.WORDS.get(paper, (paper, ""))),
-        standing=certificate,
+        standing=f"{STANDING_WORDS[certificate]} {certificate}",
     )

@@ -2,10 +2,10 @@
 -- How a change would move a paper, or nothing where there is no such change.
 select coalesce(paper_change_movement(:kind, :paper, :certificate), '') as movement;
 
--- ask_paper_change(city_code, paper_id, kind, reason, document_number, account_name) -> int
+-- ask_paper_change(city_code, paper_id, kind, paper_state, reason, document_number, account_name) -> int
 -- The first of two persons.
-insert into paper_change (city_code, paper_id, kind, reason, document_number, asked_by)
-values (:city_code, :paper_id, :kind, :reason, :document_number, :account_name)
+insert into paper_change (city_code, paper_id, kind, paper_state, reason, document_number, asked_by)
+values (:city_code, :paper_id, :kind, :paper_state, :reason, :document_number, :account_name)
 returning change_id;
 
 -- lock_paper_change(change_id) -> _Asked?
@@ -14,7 +14,8 @@ select change_id, change.city_code, change.kind, change.state, reason,
     change.document_number, asked_by, number,
     series_code, serial, prefix || lpad(serial::text, digit_count, '0') as serial_text,
     paper.state as paper, held.standing as certificate,
-    paper_change_movement(change.kind, paper.state, held.standing) as movement, (
+    case paper.state when paper_state
+        then paper_change_movement(change.kind, paper_state, held.standing) end as movement, (
         select movement_id
         from blank_history(paper.series_id, int8multirange(int8range(serial, serial, '[]'))) moved
         where moved.kind = 'hand-over'

@@ -5,7 +5,7 @@ lowest number, an operator prints and settles what became of every sheet, and a 
 Certificates left without paper take the next serials in another round. The database holds the books
 to it: a certificate has one current paper, drawn = printed + spoiled + returned.
 
-Source: 川人社职鉴〔2025〕35号, 四 (printing and the ledger); domain rule 6 and 7.
+Source: 川人社职鉴〔2025〕35号, 五 (证书打印).
 """
 
 import datetime
@@ -27,6 +27,7 @@ from service.ground.errors import (
     SerialsMiscounted,
     SeriesUnknown,
 )
+from service.issuing.certificates import STANDING_WORDS
 from service.paper import blanks
 from service.paper.blanks import Kind, Movement, PaperKind, Series, serials
 from service.paper.blanks.serials import Numerals, Range
@@ -66,7 +67,10 @@ _MOVEMENTS = {
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run and its newest round; `left_count` are certificates of it that still want paper."""
+    """A run and its newest round; `left_count` are certificates of it that have no paper of it.
+
+    `profile_id` is the printer profile under which the round's faces were made the last time.
+    """
 
     run_id: int
     city_code: str
@@ -76,6 +80,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     planned_at: datetime.datetime
     round: int
     pdf_count: int
+    profile_id: int | None
     line_count: int
     left_count: int
 
@@ -98,7 +103,11 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One sheet of a run, or one line that has none; `carries` is what it bears in truth."""
+    """One sheet of a run, or one line that has none.
+
+    `number` was planned for it, `carries` is what it bears in truth; name and remark are of that,
+    or of what was planned where it bears nothing.
+    """
 
     round: int | None
     position: int
@@ -116,7 +125,8 @@ class _Line(msgspec.Struct, frozen=True):
     version: int
 
 
-_lock = _sql.perhaps("lock_run", Run)
+_lock = _sql.run("lock_run")
+_find = _sql.perhaps("find_run", Run)
 _runs = _sql.many("all_runs", Run)
 _left = _sql.many("left_lines", _Line)
 _begin_round = _sql.run("begin_round")
@@ -125,6 +135,7 @@ _sheets = _sql.many("sheets_of_round", settling.Sheet)
 _settle_sheets = _sql.run("settle_sheets")
 _add_papers = _sql.run("add_papers")
 _settle_round = _sql.run("settle_round")
+_digest = _sql.one("round_digest", str)
 _end = _sql.run("end_run")
 _listed = _sql.many("listed", Listed)
 
@@ -198,6 +209,7 @@ async def settle(connection: Connection, actor: Actor, run_id: int, said: Said) 
     series = await blanks.find(connection, run.series_code or "")
     drawn = await sheets(connection, run)
     outcomes = settling.settle(drawn, said, series.numerals)
+    settling.require_last(drawn, outcomes, said, series.numerals)
     by_number = {sheet.number: sheet for sheet in drawn}
     bearing = [
         msgspec.structs.replace(by_number[one.number], serial=one.serial)
@@ -206,13 +218,9 @@ async def settle(connection: Connection, actor: Actor, run_id: int, said: Said) 
     ]
     require_standing(run, bearing, series.numerals)
     settled = await _write_outcomes(connection, actor, run, series, outcomes)
-    await _tell(
-        connection,
-        actor,
-        Act.RUN_SETTLE,
-        run,
-        msgspec.structs.asdict(settled) | {"round": run.round, "pdf_count": run.pdf_count},
-    )
+    digest = await _digest(connection, run_id=run_id, round=run.round)
+    detail = {"round": run.round, "pdf_count": run.pdf_count, "sheets": digest}
+    await _tell(connection, actor, Act.RUN_SETTLE, run, msgspec.structs.asdict(settled) | detail)
     return settled
 
 
@@ -282,7 +290,8 @@ async def lock(connection: Connection, actor: Actor, run_id: int, *states: State
 
     Raises: RunUnknown, RunInOtherState.
     """
-    run = await _lock(connection, run_id=run_id)
+    await _lock(connection, run_id=run_id)
+    run = await _find(connection, run_id=run_id)
     if run is None or run.city_code != actor.city_code:
         raise RunUnknown(run_id=run_id)
     if run.state not in states:
@@ -379,7 +388,7 @@ def require_standing(run: Run, bearing: Sequence[settling.Sheet], numerals: Nume
         findings = tuple(
             Finding(
                 code="RunFallen",
-                zh=f"{numerals.text(one.serial)}：证书现为 {one.standing}",
+                zh=f"{numerals.text(one.serial)}：证书现为“{STANDING_WORDS[one.standing]}”",
                 en=f"its certificate is {one.standing}",
                 column="编号 number",
                 value=one.number,

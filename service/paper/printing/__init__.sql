@@ -1,27 +1,30 @@
--- lock_run(run_id) -> Run?
--- A run and its newest round, held until the transaction ends.
+-- lock_run(run_id) -> none
+-- What is read of it only now is not older than what others did to it before.
+select from print_run where run_id = :run_id for update;
+
+-- find_run(run_id) -> Run?
+-- A run and its newest round.
 select run_id, run.city_code, series_code, run.state, planned_by, planned_at,
-    coalesce(round, 0) as round, coalesce(pdf_count, 0) as pdf_count,
+    coalesce(round, 0) as round, coalesce(pdf_count, 0) as pdf_count, profile_id,
     (select count(*) from print_line line where line.run_id = run.run_id) as line_count,
     (select count(*) from print_line line where line.run_id = run.run_id and not exists (
         select from paper where paper.run_id = run.run_id and paper.number = line.number))
         as left_count
 from print_run run left join blank_series using (series_id)
-    left join lateral (select round, pdf_count from print_round newest
+    left join lateral (select round, pdf_count, profile_id from print_round newest
         where newest.run_id = run.run_id order by round desc limit 1) as newest on true
-where run_id = :run_id
-for update of run;
+where run_id = :run_id;
 
 -- all_runs() -> [Run]
 -- Newest first.
 select run_id, run.city_code, series_code, run.state, planned_by, planned_at,
-    coalesce(round, 0) as round, coalesce(pdf_count, 0) as pdf_count,
+    coalesce(round, 0) as round, coalesce(pdf_count, 0) as pdf_count, profile_id,
     (select count(*) from print_line line where line.run_id = run.run_id) as line_count,
     (select count(*) from print_line line where line.run_id = run.run_id and not exists (
         select from paper where paper.run_id = run.run_id and paper.number = line.number))
         as left_count
 from print_run run left join blank_series using (series_id)
-    left join lateral (select round, pdf_count from print_round newest
+    left join lateral (select round, pdf_count, profile_id from print_round newest
         where newest.run_id = run.run_id order by round desc limit 1) as newest on true
 order by run_id desc limit 200;
 
@@ -74,6 +77,10 @@ order by place;
 update print_round set settled_by = :account_name, settled_at = now()
 where run_id = :run_id and round = :round;
 
+-- round_digest(run_id, round) -> str
+-- Which serial bears which number, for the journal: what is changed later does not agree with it.
+select digest from print_round_content where run_id = :run_id and round = :round;
+
 -- end_run(run_id, state, account_name) -> none
 -- Its certificates may be planned again.
 update print_run set state = :state, ended_by = :account_name, ended_at = now()
@@ -87,10 +94,11 @@ with newest as (
 select sheet.round, sheet.position, prefix || lpad(sheet.serial::text, digit_count, '0') as serial,
     sheet.number, name, line.remark, outcome, paper.number as carries, paper.state as paper
 from sheet join blank_series using (series_id)
-    join print_line line using (run_id, number) join certificate
-        on (certificate.number, certificate.version) = (sheet.number, sheet.version)
     left join paper on (paper.run_id, paper.round, paper.position)
         = (sheet.run_id, sheet.round, sheet.position)
+    join print_line line on (line.run_id, line.number)
+        = (sheet.run_id, coalesce(paper.number, sheet.number))
+    join certificate on (certificate.number, certificate.version) = (line.number, line.version)
 where sheet.run_id = :run_id
 union all
 select null, line.position, null, line.number, name, line.remark, null, null, null

@@ -13,7 +13,14 @@ import msgspec
 
 from service.ground import statements
 from service.ground.db import Connection
-from service.ground.errors import SeriesUnknown, TryAgain
+from service.ground.errors import (
+    FacesAbsent,
+    Finding,
+    ObjectDamaged,
+    ObjectMissing,
+    SeriesUnknown,
+    TryAgain,
+)
 from service.ground.objects import Objects
 from service.issuing import certificates
 from service.issuing.batches import LEGAL_ZONE
@@ -21,6 +28,7 @@ from service.issuing.certificates import Certificate
 from service.paper import blanks, overlay, printing
 from service.paper.blanks import PaperKind, Series
 from service.paper.overlay import Remark
+from service.paper.printers import Kept
 from service.paper.printing import Run, State
 from service.registry import accounts
 from service.registry.accounts import Actor
@@ -68,7 +76,7 @@ async def of_run(connection: Connection, actor: Actor, run_id: int, *, preview: 
     run = await printing.lock(connection, actor, run_id, *states)
     series = await _series(connection, run)
     if not preview:
-        printing.require_standing(run, await printing.sheets(connection, run), series.numerals)
+        await _require_standing(connection, run)
     faces = await _faces(connection, run_id=run_id, round=run.round)
     texts = (
         _NO_SERIAL if one.serial is None else series.numerals.text(one.serial) for one in faces
@@ -81,38 +89,63 @@ async def read(
 ) -> list[overlay.Sheet]:
     """Read the codes out of the stored files; `done` is told how many are read.
 
-    Raises: ObjectMissing, ObjectDamaged, StoreUnavailable, ExaminationFailed.
+    Raises:
+        FacesAbsent: naming every certificate whose stored file is missing or damaged.
+        StoreUnavailable, ExaminationFailed.
     """
-    sheets = []
-    for face, serial in zip(round_.faces, round_.serials, strict=True):
-        pdf = await objects.get(face.pdf_sha256.hex())
-        sheets.append(
-            overlay.Sheet(
-                record=certificates.record(face, vault),
-                qr_text=await asyncio.to_thread(examine.own_qr_text, pdf),
-                serial=serial,
-                remark=_remark(face),
+    sheets, absent = [], []
+    for place, (face, serial) in enumerate(zip(round_.faces, round_.serials, strict=True), 1):
+        try:
+            pdf = await objects.get(face.pdf_sha256.hex())
+        except (ObjectMissing, ObjectDamaged) as error:
+            absent.append(
+                Finding(
+                    code=error.code, zh=f"{serial}：{error.zh}", en=error.en,
+                    column="编号 number", value=face.number,
+                )
+            )  # fmt: skip
+        else:
+            sheets.append(
+                overlay.Sheet(
+                    record=certificates.record(face, vault),
+                    qr_text=await asyncio.to_thread(examine.own_qr_text, pdf),
+                    serial=serial,
+                    remark=_remark(face),
+                )
             )
-        )
-        done(len(sheets))
+        done(place)
+    if absent:
+        raise FacesAbsent(tuple(absent), count=len(absent))
     return sheets
 
 
-async def count(connection: Connection, actor: Actor, round_: Round, detail: object) -> int:
+async def count(connection: Connection, actor: Actor, round_: Round, profile: Kept | None) -> int:
     """Note that the faces of a round are made once more and return how often they were.
+
+    Nothing that was made may leave the program before this.
 
     Raises:
         RunUnknown, RunInOtherState, TryAgain: the round is open no more.
+        RunFallen: naming the certificates that have fallen while the faces were made.
     """
     run = await printing.lock(connection, actor, round_.run.run_id, State.DRAWN)
     if run.round != round_.run.round:
         raise TryAgain
-    made = await _count_pdf(connection, run_id=run.run_id, round=round_.run.round)
-    told = {"round": run.round, "times": made, "sheets": len(round_.faces), "printer": detail}
+    await _require_standing(connection, run)
+    printer = {"name": profile and profile.printer_name, "profile": profile and profile.profile_id}
+    made = await _count_pdf(
+        connection, run_id=run.run_id, round=run.round, profile_id=printer["profile"]
+    )
+    told = {"round": run.round, "times": made, "sheets": len(round_.faces), "printer": printer}
     await accounts.write(
         connection, actor, Act.RUN_PRINT, str(run.run_id), told, city_code=run.city_code
     )
     return made
+
+
+async def _require_standing(connection: Connection, run: Run) -> None:
+    series = await blanks.find(connection, run.series_code or "")
+    printing.require_standing(run, await printing.sheets(connection, run), series.numerals)
 
 
 async def _series(connection: Connection, run: Run) -> Series:

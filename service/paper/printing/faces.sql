@@ -9,8 +9,8 @@ from print_line line join certificate using (number, version)
 where run_id = :run_id and coalesce(round, 0) = :round
 order by serial, line.position limit 2000;
 
--- count_pdf(run_id, round) -> int
--- How often the faces of a round were made, with this time.
-update print_round set pdf_count = pdf_count + 1
+-- count_pdf(run_id, round, profile_id) -> int
+-- How often the faces of a round were made, with this time, and for which printer the last.
+update print_round set pdf_count = pdf_count + 1, profile_id = :profile_id
 where run_id = :run_id and round = :round and settled_by is null
 returning pdf_count;

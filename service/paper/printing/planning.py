@@ -11,6 +11,7 @@ import msgspec
 from service.ground import statements
 from service.ground.db import Connection
 from service.ground.errors import BatchUnknown, Finding, PaperNotWanted, RunTooLong
+from service.issuing.certificates import STANDING_WORDS
 from service.registry import accounts, people
 from service.registry.accounts import Actor
 from service.registry.journal import Act
@@ -87,10 +88,10 @@ async def plan_batch(connection: Connection, actor: Actor, batch_id: int) -> Pla
     wanting = [one for one in found if not list(_against(one))]
     if not wanting:
         raise PaperNotWanted(against, count=len(against))
-    against += tuple(
-        _finding(one.number, "一次最多 2000 张，请另列任务", "over the limit of a run")
-        for one in wanting[LINES_MAX:]
-    )
+    if over := wanting[LINES_MAX:]:
+        zh = f"另 {len(over)} 张在一次上限 {LINES_MAX} 张之外，请再列任务"
+        en = f"{len(over)} more than a run takes: plan another"
+        against += (_finding(f"{over[0].number} – {over[-1].number}", zh, en),)
     return await _keep(connection, actor, wanting[:LINES_MAX], against)
 
 
@@ -120,7 +121,8 @@ def _against(one: _Wanting) -> Iterator[Finding]:
     elif one.state != "issued":
         yield _finding(one.number, "尚未签发", "not issued yet")
     elif one.standing != "valid":
-        yield _finding(one.number, f"现为 {one.standing}，不是有效", f"{one.standing}, not valid")
+        words = STANDING_WORDS[one.standing or ""]
+        yield _finding(one.number, f"现为“{words}”，不是有效", f"{one.standing}, not valid")
     elif one.paper is not None:
         yield _finding(one.number, f"已有纸质证书 {one.paper}", f"is on paper {one.paper}")
     elif one.run_id is not None:

@@ -2,8 +2,10 @@
 
 Pages come out in the order of the serials. Sheets fed from the other end take them backwards; a
 sheet that slipped through blank lets every later page go one sheet further, and the last page found
-none. What is said must say everything: a contradiction, a certificate on two sheets, a count that
-does not add up are refused with the serials and numbers in doubt; nothing is guessed.
+none. Where neither tells it all, ranges of sheets are said to bear ranges of pages, in the order of
+feeding. What is said must say everything: a contradiction, a certificate on two sheets, a count
+that does not add up, another number on the last sheet are refused with what is in doubt; nothing
+is guessed.
 """
 
 import re
@@ -26,6 +28,8 @@ from service.registry import people
 
 _SEPARATOR = re.compile(r"[\s,、;，；]+")
 _DASH = re.compile(r"[-~～至—–]+")
+_PAGES = re.compile(r"[0-9]{1,4}([-~～至—–]+[0-9]{1,4})?")
+_LAST_DIGITS_MIN = 4
 
 
 class Outcome(StrEnum):
@@ -50,11 +54,13 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator says of a round; sheets are told by position or serial, as typed.
 
-    `shifts` passed through blank; `carries` are pairs of a sheet and the number that it bears.
-    `printed` is how many sheets are good.
+    `shifts` passed through blank; `carries` are pairs of a sheet and the number that it bears, or
+    of sheets as they were fed and the pages that they took. `printed` is how many sheets are good
+    and `last` what the last of them shows: its number or the end of it.
     """
 
     printed: int
+    last: str = ""
     spoiled: str = ""
     not_printed: str = ""
     is_reversed: bool = False
@@ -83,7 +89,9 @@ def settle(sheets: Sequence[Sheet], said: Said, numerals: Numerals) -> list[Sett
     spoiled = round_.read(said.spoiled)
     returned = round_.read(said.not_printed)
     blank = [position for typed in said.shifts for position in round_.read(typed)]
-    carried = [(round_.read_one(typed), people.tidy(number)) for typed, number in said.carries]
+    parts = [round_.carried(typed, borne) for typed, borne in said.carries]
+    carried = [pair for part in parts for pair in part]
+    singly = {part[0][0] for part in parts if len(part) == 1}
     bears = round_.fed(blank, is_reversed=said.is_reversed) | dict(carried)
     unprinted = {*spoiled, *returned}
     for position in unprinted:
@@ -92,7 +100,7 @@ def settle(sheets: Sequence[Sheet], said: Said, numerals: Numerals) -> list[Sett
         *round_.twice([*spoiled, *returned], "既作废又未打印，或重复", "is said twice"),
         *round_.twice([position for position, _ in carried], "承载说了两次", "bears two numbers"),
         *round_.named(
-            {position for position, _ in carried} & unprinted,
+            singly & unprinted,
             "既说承载又说作废或未打印", "bears a number and is not printed",
         ),
         *round_.named(
@@ -123,6 +131,36 @@ def settle(sheets: Sequence[Sheet], said: Said, numerals: Numerals) -> list[Sett
     ]
 
 
+def require_last(
+    sheets: Sequence[Sheet], outcomes: Sequence[Settled], said: Said, numerals: Numerals
+) -> None:
+    """Refuse what was said if the last good sheet shows another number than this comes to.
+
+    A jam that printed its page again, a sheet that slipped through and paper that lay the other way
+    all show there, though the counts add up; that number is not told, but read off the sheet.
+
+    Raises: SettlementUnclear.
+    """
+    printed = [one for one in outcomes if one.number is not None]
+    typed = people.tidy(said.last)
+    shown_by = [one.number for one in sheets if one.number.endswith(typed)]
+    fits = len(typed) >= _LAST_DIGITS_MIN and shown_by == [printed[-1].number] if printed else True
+    if not fits:
+        serial = numerals.text(printed[-1].serial)
+        raise SettlementUnclear(
+            (
+                _doubt(
+                    f"照以上说法，{serial} 是流水号最大的好证，其编号不是所填的："
+                    "请看该张，填其编号或末四位；有空走、卡纸后重印或放反的，请一并说明",
+                    f"{serial} would be the last good sheet and bear another number: did one pass"
+                    " blank, was a page printed again, was paper fed backwards?",
+                    shown(said.last),
+                ),
+            ),
+            count=1,
+        )
+
+
 class _Round:
     """The sheets of a round, and how they are told apart and read."""
 
@@ -134,7 +172,7 @@ class _Round:
     def read(self, typed: str) -> list[int]:
         """Read positions, serials and ranges of either; the answer holds repeated ones twice."""
         parts = _SEPARATOR.split(unicodedata.normalize("NFKC", typed).strip())
-        return [position for part in parts if part for position in self._read_range(part)]
+        return [position for part in parts if part for position in self._read_rising(part)]
 
     def read_one(self, typed: str) -> int:
         """Read one position or serial; all digits of a serial are one, with its prefix or not."""
@@ -147,8 +185,22 @@ class _Round:
             except SerialsUnreadable:
                 position = 0
         if position not in self._sheets:
-            raise SheetUnreadable(typed=shown(typed), count=len(self._sheets), serial=self._text(1))
+            raise self._unreadable(typed)
         return position
+
+    def carried(self, typed: str, borne: str) -> list[tuple[int, str]]:
+        """Pair a sheet with a number, or sheets with as many pages, each as they were fed."""
+        fed, numbers = self._read_range(typed), [people.tidy(borne)]
+        if _PAGES.fullmatch(numbers[0]):
+            numbers = [self._sheets[page].number for page in self._read_range(numbers[0])]
+        if len(fed) != len(numbers):
+            doubt = _doubt(
+                f"{len(fed)} 张，却说承载 {len(numbers)} 页",
+                f"{len(fed)} sheets and {len(numbers)} pages",
+                shown(f"{typed}={borne}"),
+            )
+            raise SettlementUnclear((doubt,), count=1)
+        return list(zip(fed, numbers, strict=True))
 
     def fed(self, blank: Sequence[int], *, is_reversed: bool) -> dict[int, str]:
         """Say which number each sheet took that took a page, in the order of feeding."""
@@ -184,11 +236,22 @@ class _Round:
     def _text(self, position: int) -> str:
         return self._numerals.text(self._sheets[position].serial)
 
+    def _read_rising(self, part: str) -> Sequence[int]:
+        found = self._read_range(part)
+        if found[-1] < found[0]:
+            raise self._unreadable(part)
+        return found
+
     def _read_range(self, part: str) -> Sequence[int]:
-        first, *last = map(self.read_one, _DASH.split(part))
-        if len(last) > 1 or (last and last[0] < first):
-            raise SheetUnreadable(typed=shown(part), count=len(self._sheets), serial=self._text(1))
-        return range(first, (last[0] if last else first) + 1)
+        """Read a range either way."""
+        first, *last = map(self.read_one, _DASH.split(unicodedata.normalize("NFKC", part)))
+        if len(last) > 1:
+            raise self._unreadable(part)
+        step = -1 if last and last[0] < first else 1
+        return range(first, (last[0] if last else first) + step, step)
+
+    def _unreadable(self, typed: str) -> SheetUnreadable:
+        return SheetUnreadable(typed=shown(typed), count=len(self._sheets), serial=self._text(1))
 
 
 def _doubt(zh: str, en: str, value: str) -> Finding:

@@ -7,7 +7,7 @@ reason, and another person, who counted nothing, approves. Then adjustments move
 may settle. What the books have drawn, printed, handed over or elsewhere is never adjusted: it stays
 listed with what there is to do.
 
-Source: domain rule 6 (盘点: book, counted, variance, reason, approval).
+Source: the practice of stocktakes (账面, 实点, 差异, 原因, 审批).
 """
 
 import itertools
@@ -24,6 +24,7 @@ from service.ground.errors import (
     NotYourCity,
     ReasonsAbsent,
     SecondPersonNeeded,
+    SeriesAbsent,
     SeriesNotCounted,
     StocktakeElsewhere,
     StocktakeUnknown,
@@ -35,7 +36,6 @@ from service.paper.blanks.serials import Numerals, Range
 from service.paper.forms import sheets
 from service.paper.stocktakes import records
 from service.paper.stocktakes.records import (
-    WORDS,
     Difference,
     Entry,
     Occasion,
@@ -82,9 +82,12 @@ async def open_(
     Waits for whoever moves them just now; from then on what is counted does not move.
 
     Raises:
+        SeriesAbsent: there is none to be counted.
         StocktakeOpen: another one counts one of them.
     """
     accounts.require(actor, Act.STOCKTAKE_OPEN)
+    if not series:
+        raise SeriesAbsent
     stocktake_id = await _open(
         connection,
         city_code=actor.city_code,
@@ -342,7 +345,7 @@ async def _held(
     if stocktake.city_code != actor.city_code:
         raise NotYourCity
     if stocktake.state not in states:
-        raise StocktakeElsewhere(stocktake_id=stocktake_id, state=WORDS[stocktake.state])
+        raise StocktakeElsewhere(stocktake_id=stocktake_id, state=stocktake.words)
     return stocktake
 
 

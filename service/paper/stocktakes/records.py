@@ -72,6 +72,21 @@ class Stocktake(msgspec.Struct, frozen=True, kw_only=True):
     difference_count: int
 
     @property
+    def occasion_words(self) -> str:
+        """What it is held for."""
+        return f"{WORDS[self.occasion]} {self.occasion}"
+
+    @property
+    def words(self) -> str:
+        """Where it stands."""
+        return f"{WORDS[self.state]} {self.state}"
+
+    @property
+    def codes(self) -> str:
+        """Which series it counts."""
+        return "、".join(self.series_codes)
+
+    @property
     def document_number(self) -> str:
         """What its adjustments are booked under."""
         return f"盘点第 {self.stocktake_id} 号"

@@ -5,7 +5,7 @@ own; what a city does not need goes back the same way, and from one city to anot
 province. A consignment that nobody has received is undone by two persons of the centre that sent
 it. How one is received, and what was wrong with it, is told in `arrivals`.
 
-Source: 川人社职鉴〔2025〕35号, 三(三): every sheet can be traced.
+Source: 川人社职鉴〔2025〕35号, 五 (申领; every sheet can be traced).
 """
 
 import datetime
@@ -346,7 +346,9 @@ async def _require_left(
     asked = await requisitions.lock(connection, requisition_id, requisitions.State.DISPATCHED)
     if asked.kind is not series.kind:
         raise RequisitionOfOtherKind(
-            requisition_id=requisition_id, kind=asked.kind.value, series_code=series.series_code
+            requisition_id=requisition_id,
+            series_code=series.series_code,
+            kind=f"{requisitions.WORDS[asked.kind]} {asked.kind}",
         )
     requisition = await requisitions.find(connection, requisition_id)
     approved = requisition.approved_count or 0

@@ -5,11 +5,11 @@ damaged sheet is a difference, named by its serials, that stays open until the p
 whole or in parts, as the second person. Damaged sheets wait for destruction at once; extra ones are
 noted and stay where the books have them until they are settled.
 
-Source: domain rule 6 of 川人社职鉴〔2025〕35号, 三(三) and 四.
+Source: 川人社职鉴〔2025〕35号, 五 (申领).
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -127,8 +127,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """What is wrong, and how that may be settled."""
-        ways = "、".join(f"{WORDS[way]} {way}" for way in _SETTLING[self.direction, self.kind])
-        return f"{WORDS[self.kind]}：{ways}"
+        return f"{WORDS[self.kind]}：{_ways(_SETTLING[self.direction, self.kind])}"
 
 
 _add = _sql.run("add_differences")
@@ -214,7 +213,7 @@ async def settle(
     ways = _SETTLING[one.direction, one.kind]
     if settled_as not in ways:
         raise SettlementUnfit(
-            difference_id=difference_id, kind=one.kind.value, wanted=" ".join(ways)
+            difference_id=difference_id, kind=f"{WORDS[one.kind]} {one.kind}", wanted=_ways(ways)
         )
     sent = await supply.find(connection, one.consignment_id)
     series = await blanks.find(connection, one.series_code)
@@ -328,6 +327,10 @@ async def _beginnings(
     outside = [one.range for one in places if one.state == Place.OUTSIDE]
     booked = [one.range for one in places if one.state != Place.OUTSIDE]
     return [(place, some) for place, some in ((path[1], booked), (Place.OUTSIDE, outside)) if some]
+
+
+def _ways(ways: Iterable[SettledAs]) -> str:
+    return "、".join(f"{WORDS[way]} {way}" for way in ways)
 
 
 def _ends(ranges: Sequence[Range]) -> dict[str, list[int]]:
