@@ -246,15 +246,17 @@ async def test_what_carried_a_certificate_never_comes_back_among_the_free_sheets
     await stocked(world)
     await test_orders.done(world, Kind.LOSE, (1, 5))
     await move(world, KEEPER, DRAW, (6, 9))
-    await move(world, KEEPER, (Kind.PRINT, Place.DRAWN, Place.PRINTED), (6, 9))
-    await move(world, KEEPER, (Kind.LOSE, Place.PRINTED, Place.LOST), (6, 9))
+    await move(world, KEEPER, (Kind.PRINT, Place.DRAWN, Place.PRINTED), (6, 8))
+    await move(world, KEEPER, (Kind.LOSE, Place.PRINTED, Place.LOST), (6, 8))
+    await move(world, KEEPER, (Kind.SPOIL, Place.DRAWN, Place.PENDING_DESTRUCTION), (9, 9))
+    await move(world, KEEPER, (Kind.LOSE, Place.PENDING_DESTRUCTION, Place.LOST), (9, 9))
     stocktake_id = await open_(world)
-    await count(world, stocktake_id, (4, 7), (10, 100))
+    await count(world, stocktake_id, (4, 7), (9, 100))
     await count(world, stocktake_id, (8, 8), is_spoiled=True)
     closed = await close(world, stocktake_id)
     assert [(one.serials[-15:], one.to_state) for one in closed.differences] == [
         ("0000004-0000005", "at-city"), ("0000006-0000007", None),
-        ("川26A0000008", "pending-destruction"),
+        ("川26A0000008", "pending-destruction"), ("川26A0000009", None),  # misprinted in its run
     ]  # fmt: skip
     assert "寻回" in closed.differences[1].words
     await explain(world, stocktake_id)

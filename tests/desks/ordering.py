@@ -162,8 +162,9 @@ class Ordering(Hands):
         heaps = (shelf(take.city), doomed(take.city))
         by, take.state, take.found = f"keeper-{take.city}", "counted", {}
         for code in take.codes:
-            likely = [*self.model.there(code, (take.city, "lost")), *range(1, SHEETS_MAX)]
-            strange = luck.sample(likely, luck.randrange(3))
+            lost = self.model.there(code, (take.city, "lost"))
+            likely = luck.choice([lost, range(1, SHEETS_MAX)])
+            strange = luck.sample(likely, min(len(likely), luck.randrange(4)))
             for serial in sorted({*strange, *self.model.sheets[code]}):
                 booked = self.model.sheets[code].get(serial)
                 if booked in heaps or serial in strange:
