@@ -35,7 +35,7 @@ from service.paper.blanks.check import Replay
 from service.paper.blanks.serials import Numerals, Range
 from service.registry.accounts import PROVINCE
 from tests import stationery
-from tests.stationery import COVER, INNER, movement, ranges
+from tests.stationery import COVER, INNER, movement, ranges, stock
 from tests.world import CHENGDU, MIANYANG, World
 
 NUMERALS = Numerals("川26A", 7)
@@ -145,19 +145,6 @@ async def moved(
 ) -> list[int]:
     async with world.desk(by) as desk, desk.acting():
         return await stationery.move(desk, moving, code)
-
-
-async def stock(world: World) -> dict[tuple[str, str], tuple[tuple[int, int], ...]]:
-    async with world.connection() as owner:
-        rows = await owner.fetch(
-            "select city_code, state, lower(serials), upper(serials) - 1 from blank_stock"
-            " join blank_series using (series_id) where series_code = $1 order by 1, 2, 3",
-            INNER.series_code,
-        )
-    found: dict[tuple[str, str], tuple[tuple[int, int], ...]] = {}
-    for city_code, state, first, last in rows:
-        found[city_code, state] = (*found.get((city_code, state), ()), (first, last))
-    return found
 
 
 async def test_ranges_split_and_merge_by_themselves(world: World) -> None:

@@ -3,7 +3,7 @@
 from service.paper import blanks
 from service.paper.blanks import check, records
 from service.paper.papers import changing
-from tests import stationery, test_orders, test_requisitions, test_stocktakes, test_supply
+from tests import stationery, test_orders, test_requisitions, test_stocktakes
 from tests.printshop import KEEPER, Shop
 from tests.stationery import ranges
 from tests.world import CHENGDU, World
@@ -64,12 +64,12 @@ async def _act(shop: Shop) -> None:
     await shop.close(run_id)
     await shop.hand_over(first)
     await shop.changed(changing.Kind.SPOIL, second)
-    await test_supply.take_in(world, (201, 300))
+    await stationery.take_in(world, (201, 300))
     made = await test_requisitions.make(world)
     await test_requisitions.submit(world, made.requisition_id)
     await test_requisitions.approve(world, made.requisition_id)
-    sent = await test_supply.dispatch(world, 10, requisition_id=made.requisition_id)
-    await test_supply.receive(world, sent, 9, short=[(204, 204)])
+    sent = await stationery.dispatch(world, 10, requisition_id=made.requisition_id)
+    await stationery.receive(world, sent, 9, short=[(204, 204)])
     await test_orders.done(world, blanks.Kind.LOSE, (50, 50))
     stocktake_id = await test_stocktakes.open_(world)
     await test_stocktakes.count(

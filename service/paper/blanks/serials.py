@@ -15,8 +15,8 @@ from service.ground.errors import Finding, RangesMany, SerialsRepeated, SerialsU
 from service.registry import people
 
 RANGES_MAX = 1000
-_SEPARATOR = re.compile(r"[\s,、;，；]+")
-_DASH = re.compile("[-~～〜至—–‐\u2011\u2212]+")
+SEPARATOR = re.compile(r"[\s,、;，；]+")
+DASH = re.compile("[-~～〜至—–‐\u2011\u2212]+")
 
 
 class Range(msgspec.Struct, frozen=True, order=True):
@@ -72,7 +72,7 @@ class Numerals(msgspec.Struct, frozen=True):
             SerialsRepeated: a serial is given twice.
             RangesMany: there are more parts than one act takes.
         """
-        parts = [part for part in _SEPARATOR.split(typed.translate(people.HALF_WIDTH)) if part]
+        parts = [part for part in SEPARATOR.split(typed.translate(people.HALF_WIDTH)) if part]
         if len(parts) > RANGES_MAX:
             raise RangesMany(count=len(parts), limit=RANGES_MAX)
         ranges = [self._read_range(part) for part in parts]
@@ -107,7 +107,7 @@ class Numerals(msgspec.Struct, frozen=True):
         )
 
     def _read_range(self, part: str) -> Range:
-        ends = _DASH.split(part)
+        ends = DASH.split(part)
         if len(ends) > 2:
             raise SerialsUnreadable(typed=shown(part), wanted=self.range_text(Range(1, 500)))
         return Range(self.read_one(ends[0]), self.read_one(ends[-1]))

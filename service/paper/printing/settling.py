@@ -23,12 +23,10 @@ from service.ground.errors import (
     SettlementUnclear,
     SheetUnreadable,
 )
-from service.paper.blanks.serials import Numerals, shown
+from service.paper.blanks.serials import DASH, SEPARATOR, Numerals, shown
 from service.registry import people
 
-_SEPARATOR = re.compile(r"[\s,、;，；]+")
-_DASH = re.compile(r"[-~～至—–]+")
-_PAGES = re.compile(r"[0-9]{1,4}([-~～至—–]+[0-9]{1,4})?")
+_PAGES = re.compile(f"[0-9]{{1,4}}({DASH.pattern}[0-9]{{1,4}})?")
 _LAST_DIGITS_MIN = 4
 
 
@@ -171,7 +169,7 @@ class _Round:
 
     def read(self, typed: str) -> list[int]:
         """Read positions, serials and ranges of either; the answer holds repeated ones twice."""
-        parts = _SEPARATOR.split(unicodedata.normalize("NFKC", typed).strip())
+        parts = SEPARATOR.split(unicodedata.normalize("NFKC", typed).strip())
         return [position for part in parts if part for position in self._read_rising(part)]
 
     def read_one(self, typed: str) -> int:
@@ -244,7 +242,7 @@ class _Round:
 
     def _read_range(self, part: str) -> Sequence[int]:
         """Read a range either way."""
-        first, *last = map(self.read_one, _DASH.split(unicodedata.normalize("NFKC", part)))
+        first, *last = map(self.read_one, DASH.split(unicodedata.normalize("NFKC", part)))
         if len(last) > 1:
             raise self._unreadable(part)
         step = -1 if last and last[0] < first else 1
