@@ -80,7 +80,8 @@ def findings(found: Sequence[Finding], *, title: str, console: Console = err) ->
 def verdict(answer: Verdict) -> None:
     """Print a verdict: status, what it says, the face as far as it may be known, the checks."""
     words = decision.WORDS
-    status, sentence = words["status"][answer.status.value], words["reason"][answer.reason]
+    status = decision.headline(answer.status.value, answer.reason)
+    sentence = words["reason"][answer.reason]
     colour = _COLOURS.get(answer.status, "bold red")
     word = f"{status['mark']} {status['zh']} {answer.status.value.upper()}"
     if answer.specimen:

@@ -78,6 +78,7 @@ def ledger(closing: int = 500) -> sheets.Ledger:
 
 def summary(city_count: int = 21) -> sheets.Summary:
     return sheets.Summary(
+        centre=CENTRE,
         period_from=datetime.date(2026, 1, 1),
         period_until=datetime.date(2026, 6, 30),
         lines=tuple(
@@ -124,6 +125,7 @@ def destruction(line_count: int = 3, reason: str = "套打错位作废") -> shee
     return sheets.Destruction(
         centre=CENTRE,
         document_number="阿人社鉴〔2026〕8号",
+        reason="年度集中销毁",
         destroyed_on=datetime.date(2026, 6, 30),
         lines=tuple(
             sheets.DestructionLine(

@@ -8,7 +8,7 @@ acts is one call by whoever does it.
 from collections.abc import Sequence
 
 from service.ground.db import Connection
-from service.paper import blanks
+from service.paper import blanks, orders
 from service.paper import supply as consignments
 from service.paper.blanks import Kind, Movement, NewSeries, PaperKind, Series, State, check, records
 from service.paper.blanks.serials import Range
@@ -57,6 +57,14 @@ async def move(desk: Desk, moving: Movement, code: str = INNER.series_code) -> l
     """Move inside the act that a desk has begun."""
     series = await blanks.find(desk.connection, code)
     return await blanks.move(desk.connection, desk.actor, series, moving)
+
+
+async def counter(desk: Desk, sequence: int, typed: str = "") -> int:
+    """Ask to take back what stands at this place of the desk's own chain."""
+    series = await blanks.find(desk.connection, INNER.series_code)
+    return await orders.counter(
+        desk.connection, desk.actor, series, sequence, typed=typed, grounds=GROUNDS
+    )
 
 
 async def supply(

@@ -33,7 +33,6 @@ from service.paper.supply.arrivals import SettledAs
 from tests import stationery, test_requisitions
 from tests.stationery import (
     DOCUMENT,
-    GROUNDS,
     KEEPER,
     OTHER,
     PROVINCES,
@@ -179,18 +178,17 @@ async def test_damage_that_was_none_is_taken_back_and_everything_above_stays_tru
     async with world.connection() as owner:
         spoiled = (await blanks.moved_of(owner, f"consignment:{sent.consignment_id}"))[-1]
         assert spoiled.kind is Kind.SPOIL
-        taken = await owner.fetchval("select min(movement_id) from blank_movement")
-    for movement_id, some, by, second in (
-        (spoiled.movement_id, "0000004", KEEPER, f"reviewer-{CHENGDU}"),
-        (taken, "0000091-0000100", PROVINCES, "province"),
+    for sequence, some, by, second in (
+        (spoiled.sequence, "0000004", KEEPER, f"reviewer-{CHENGDU}"),
+        (1, "0000091-0000100", PROVINCES, "province"),
     ):
         async with world.desk(by) as desk, desk.acting():
-            order_id = await orders.counter(desk.connection, desk.actor, movement_id, some, GROUNDS)
+            order_id = await stationery.counter(desk, sequence, some)
         async with world.desk(second) as desk, desk.acting():
             await orders.confirm(desk.connection, desk.actor, order_id)
     with pytest.raises(SerialsElsewhere):  # a part of what was taken in has moved on
         async with world.desk(PROVINCES) as desk, desk.acting():
-            await orders.counter(desk.connection, desk.actor, taken, "0000012-0000013", GROUNDS)
+            await stationery.counter(desk, 1, "0000012-0000013")
     assert await differences(world) == [(1, "damaged", 3, 4)]
     await settle(world, 1, SettledAs.ACKNOWLEDGED)
     assert (await test_requisitions.find(world, number)).supplied_count == 12

@@ -171,7 +171,9 @@ def test_nobody_acts_without_a_word_of_consent_an_account_or_a_right(
     unknown, known = type_(*add, *wrong, "nobody"), type_(*add, *wrong, "province")
     assert unknown == known
     assert known.code == 77
-    assert type_(*add, by=OPERATOR).code == 77
+    refused = type_(*add, by=OPERATOR)
+    assert refused.code == 77
+    assert "（经办 operator）无权办理此事；可由省中心 province办理（accounts:" in refused.err
     kept = tmp_path / "kept"
     assert type_(*add, "--keep-secret-in", kept, by="province").code == 0
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -179,6 +181,16 @@ def test_nobody_acts_without_a_word_of_consent_an_account_or_a_right(
     assert shown.code == 0
     assert type_("account", "disable", "auditor-1", by="province").code == 0
     assert type_("batch", "list", "--as", "auditor-1", "--secret-file", kept).code == 77
+
+
+def test_the_province_lists_all_accounts_and_nobody_else_any(type_: Type) -> None:
+    assert type_("account", "disable", OPERATOR, by="province").code == 0
+    listed = type_("account", "list", by="province", yes=False).out
+    (ended,) = [line for line in listed.splitlines() if line.startswith(OPERATOR)]
+    (live,) = [line for line in listed.splitlines() if line.startswith(REVIEWER)]
+    assert live.split() == [REVIEWER, "复核", "reviewer", CHENGDU]
+    assert len(ended.split()) > len(live.split())
+    assert type_("account", "list", by=REVIEWER, yes=False).code == 77
 
 
 def test_a_secret_that_cannot_be_kept_leaves_no_account(type_: Type, tmp_path: Path) -> None:
@@ -314,6 +326,25 @@ def test_every_fact_is_recorded_by_a_command_with_exactly_its_options(
         assert refused.code == 64
 
 
+def test_a_series_has_a_layout_that_is_there_and_a_code_and_prefix_of_its_own(type_: Type) -> None:
+    options = {
+        option.opts[0]: _value(option)
+        for option in FACTS["blank-series"].params
+        if isinstance(option, click.Option) and option.required
+    }
+
+    def record(**changed: str) -> str:
+        given = options | {f"--{flag}": value for flag, value in changed.items()}
+        return type_("record", "blank-series", *_spread(given), by="province").err
+
+    assert "BlankEditionUnknown" in record(edition="2027")
+    assert "✗" not in record()
+    assert "SeriesExists" in record(prefix="川27B")  # the code is taken
+    assert "SeriesExists" in record(prefix="川27B", **{"series-code": "2027\u200b-inner"})
+    assert "--document-number" in record(**{"document-number": "\u200b\u200b"})
+    assert "SeriesExists" in record(**{"series-code": "2028-inner"})  # the prefix is
+
+
 def test_every_kind_of_fact_has_its_command() -> None:
     assert {command.help for command in FACTS.values()} == set(KINDS)
 
@@ -367,9 +398,11 @@ def test_a_certificate_is_corrected_and_revoked_by_two_people(
     said += [type_("change", "list", by=REVIEWER, yes=False)]
     assert "更正为" in said[-1].out
     assert "姓名 扎西旺堆；证件类型 护照；证件号码 E" in re.sub(r"\s", " ", said[-1].out)
+    assert "更正 correct" in said[-1].out
     alone = type_("change", "confirm", 1, by=OPERATOR)
     assert (alone.code, "SecondPersonNeeded" in alone.err) == (65, True)
     said += [type_("change", "confirm", 1, by=REVIEWER), type_("issue")]
+    assert f"{number} 更正 correct 已办理" in said[-2].out
     said += [type_("verify", number, "--name", "扎西旺堆")]
     assert type_("verify", number, "--name", name).code == 1
     said += [type_("revoke", number, *_GROUNDS, by=REVIEWER)]

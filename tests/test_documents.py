@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from service import wiring
-from service.checking.decision import Door, Status
+from service import terminal, wiring
+from service.checking.decision import Door, Presented, Status, decide
 from service.ground import db
 from service.ground.db import Role
 from service.ground.errors import (
@@ -214,9 +214,24 @@ async def test_the_public_learns_that_it_is_a_document_and_no_certificate(
     assert told["issuer"] == "成都市职业技能鉴定指导中心"
     assert not {told[one] for one in ("number", "version", "name", "project")} - {None}
     assert "台账" not in answer.text
+    assert told["specimen"]
     page = await matrix.client.post("/verify/file", files={"file": ("x.pdf", sealed)})
     assert "成都市职业技能鉴定指导中心" in page.text
-    assert "这不是证书" in page.text
+    for words in ("这不是证书", "不是证书 · 业务文件", "样本，无任何效力"):
+        assert words in page.text
+    assert "查无此证" not in page.text
+
+
+def test_the_terminal_leads_with_what_a_good_document_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    for specimen in (True, False):
+        shown = Presented(door=Door.FILE, document_of="成都市", specimen=specimen)
+        terminal.verdict(decide(shown, now))
+        first, *_ = capsys.readouterr().out.splitlines()
+        assert ("不是证书 · 业务文件" in first, "SPECIMEN" in first) == (True, specimen)
+        assert ("UNKNOWN" in first, "查无此证" in first) == (True, False)
 
 
 async def test_a_document_that_was_changed_or_never_registered_is_not_ours(
@@ -270,14 +285,12 @@ async def attach_at(
 
 async def planned_at(desk: Desk, city_code: str = CHENGDU) -> Subject:
     """Plan a print run inside the act that a desk has begun."""
-    return Subject(
-        SubjectKind.PRINT_RUN,
-        await desk.connection.fetchval(
-            "insert into print_run (city_code, planned_by) values ($1, $2) returning run_id",
-            city_code,
-            f"operator-{city_code}",
-        ),
+    run_id = await desk.connection.fetchval(
+        "insert into print_run (city_code, planned_by) values ($1, $2) returning run_id",
+        city_code,
+        f"operator-{city_code}",
     )
+    return Subject(SubjectKind.PRINT_RUN, str(run_id))
 
 
 @pytest.fixture
@@ -382,18 +395,37 @@ async def test_a_city_sees_only_its_own_and_what_the_province_attached_to_it(
 
 
 _INSERT = """
-    insert into attachment (city_code, subject_kind, subject_id, sha256, file_name, media_type,
+    insert into attachment (city_code, subject_kind, subject, sha256, file_name, media_type,
         byte_count, attached_by)
-    values ('510100', '{}', 999, sha256(''), 'x', 'image/png', 1, 'keeper-510100')
+    values ('510100', '{}', '999', sha256(''), 'x', 'image/png', 1, 'keeper-510100')
 """
 
 
 @pytest.mark.parametrize("kind", SubjectKind)
 async def test_nothing_is_attached_to_what_is_not_there(world: World, kind: SubjectKind) -> None:
-    with pytest.raises(AttachmentSubjectUnknown):
-        await attach(world, Subject(kind, 999))
+    for name in ("999", "0", "", "领1", "1 or true"):
+        with pytest.raises(AttachmentSubjectUnknown):
+            await attach(world, Subject(kind, name))
     with pytest.raises(AttachmentSubjectUnknown):
         await _execute(world, _INSERT.format(kind))
+
+
+async def test_a_document_number_of_two_cities_is_each_citys_own(world: World) -> None:
+    async with world.connection() as owner:
+        await owner.execute("set session_replication_role = replica")
+        for city_code in (CHENGDU, CHENGDU, MIANYANG):
+            await owner.execute(
+                "insert into hand_over (paper_id, city_code, handed_on, document_number,"
+                " recorded_by, id_checked) values (1, $1, now(), '领1', $2, true)",
+                city_code,
+                f"operator-{city_code}",
+            )
+    signed = Subject(SubjectKind.HAND_OVER, "领1")
+    with pytest.raises(AttachmentSubjectUnknown):  # whose is not said
+        await attach(world, signed, by="province")
+    for by in (KEEPER, f"keeper-{MIANYANG}"):
+        assert await attach(world, signed, by=by)
+        assert [one.attached_by for one in await attached(world, signed, by=by)] == [by]
 
 
 async def test_an_auditor_reads_and_attaches_nothing(world: World, runs: list[Subject]) -> None:
@@ -461,24 +493,12 @@ def test_scans_are_attached_listed_and_taken_out_at_the_command_line(
     scan = tmp_path / "签字.png"
     scan.write_bytes(PNG)
     done = type_(
-        "blanks",
-        "document",
-        "attach",
-        "print-run",
-        runs[0].subject_id,
-        scan,
-        by=f"operator-{CHENGDU}",
+        "blanks", "document", "attach", "print-run", runs[0].name, scan, by=f"operator-{CHENGDU}"
     )
     assert done.code == 0, done.err
     (digest,) = re.findall("[0-9a-f]{64}", done.out)
     listed = type_(
-        "blanks",
-        "document",
-        "list",
-        "print-run",
-        runs[0].subject_id,
-        by=f"reviewer-{CHENGDU}",
-        yes=False,
+        "blanks", "document", "list", "print-run", runs[0].name, by=f"reviewer-{CHENGDU}", yes=False
     )
     assert digest in listed.out
     assert "签字.png" in listed.out
@@ -486,10 +506,10 @@ def test_scans_are_attached_listed_and_taken_out_at_the_command_line(
     by = f"operator-{CHENGDU}"
     assert type_("blanks", "document", "get", digest, "--to", target, by=by, yes=False).code == 0
     assert target.read_bytes() == PNG
-    again = type_("blanks", "document", "attach", "print-run", runs[0].subject_id, scan, by=by)
+    again = type_("blanks", "document", "attach", "print-run", runs[0].name, scan, by=by)
     assert (again.code, "AttachmentKnown" in again.err) == (65, True)
     for words in (
-        ["attach", "batch", 7, scan], ["list", "order", 0], ["get", "xyz", "--to", target],
+        ["attach", "batch", 7, scan], ["get", "xyz", "--to", target],
         ["get", digest[:-1], "--to", target],
     ):  # fmt: skip
         assert type_("blanks", "document", *words, by=by, yes=False).code == 64

@@ -20,6 +20,7 @@ from service.paper.forms import workbooks
 from service.paper.forms.sheets import Ledger, Summary, SummaryLine
 from service.paper.forms.sheets import Movement as Line
 from service.paper.ledger import Period
+from service.paper.supply.arrivals import SettledAs
 from service.registry.accounts import PROVINCE
 from tests import stationery
 from tests.stationery import INNER, movement, ranges
@@ -106,9 +107,9 @@ async def test_every_movement_stands_in_its_column(world: World) -> None:
         ("0000001-0000002", 0, 0, 0), ("0000050", 0, 0, 1),
     ]  # fmt: skip
     assert [one.remark for one in lines] == [
-        "流水 2；100 张 省中心库存 → 在途", "流水 3", "流水 4；10 张 市（州）库存 → 已领用待打印",
-        "流水 5", "流水 6；2 张 已领用待打印 → 市（州）库存", "流水 7",
-        "流水 8；2 张 已打印 → 已核发", "流水 9",
+        "流水 1；100 张 省中心库存 → 在途", "流水 2", "流水 3；10 张 市（州）库存 → 已领用待打印",
+        "流水 4", "流水 5；2 张 已领用待打印 → 市（州）库存", "流水 6",
+        "流水 7；2 张 已打印 → 已核发", "流水 8",
     ]  # fmt: skip
     assert lines[2].summary == "领用"
     assert (lines[2].handler, lines[2].recipient) == (KEEPER, f"operator-{CHENGDU}")
@@ -117,6 +118,7 @@ async def test_every_movement_stands_in_its_column(world: World) -> None:
     assert [(one.summary, one.received, one.issued) for one in lines] == [
         ("印制入库", 100, 0), ("下发（成都市）", 0, 100),
     ]  # fmt: skip
+    assert [one.remark for one in lines] == ["流水 510000#1", "流水 510100#1"]
     assert head.opening + 100 - 100 == head.closing == 0
 
 
@@ -150,7 +152,7 @@ async def test_a_counter_movement_is_written_with_a_minus_inside_and_after_the_p
     (countered,) = await moved(world, KEEPER, second(back, of=spoiled))
     head, lines = await sheet(world, KEEPER, YEAR)
     assert columns(lines)[-2:] == [("0000001-0000005", 0, 0, 5), ("0000004-0000005", 0, 0, -2)]
-    assert lines[-1].remark == f"流水 {countered}；冲正流水 {spoiled}"
+    assert lines[-1].remark == "流水 4；冲正流水 3"
     assert sums(head, lines) == head.closing == 97
     noon = datetime.datetime.combine(DAY, datetime.time(12), LEGAL_ZONE)
     day = datetime.timedelta(days=1)
@@ -160,6 +162,45 @@ async def test_a_counter_movement_is_written_with_a_minus_inside_and_after_the_p
     head, lines = await sheet(world, KEEPER, Period(DAY + day, YEAR.last))
     assert (head.opening, columns(lines), head.closing) == (
         95, [("0000004-0000005", 0, 0, -2)], 97,
+    )  # fmt: skip
+
+
+async def test_numbers_have_no_holes_where_a_movement_was_refused(world: World) -> None:
+    await stationery.record(world)
+    await stationery.supply(world, ranges((1, 100)))
+    async with world.connection() as owner:
+        await owner.execute("select nextval('blank_movement_id') from generate_series(1, 5)")
+    await moved(world, KEEPER, movement(*SPOIL, ranges((1, 1))))
+    _, lines = await sheet(world, KEEPER, YEAR)
+    assert [one.remark.partition("；")[0] for one in lines] == ["流水 1", "流水 2", "流水 3"]
+
+
+async def test_who_asked_is_the_handler_and_who_confirmed_the_reviewer(world: World) -> None:
+    await stationery.record(world)
+    await stationery.take_in(world, (1, 100))
+    sent = await stationery.dispatch(world, ranges((1, 100)))
+    await stationery.receive(world, sent, 98, short=[(99, 100)])
+    await stationery.settle(world, 1, SettledAs.ARRIVED)
+    _, lines = await sheet(world, KEEPER, YEAR)
+    assert [(one.summary.partition("：")[0], one.handler, one.reviewer) for one in lines] == [
+        ("下发", PROVINCES, ""), ("签收", KEEPER, ""), ("短少待查", KEEPER, ""),
+        ("短少补到", KEEPER, "province"),
+    ]  # fmt: skip
+
+
+async def test_a_change_of_paper_is_handled_by_who_asked(world: World) -> None:
+    await stationery.record(world)
+    await stationery.supply(world, ranges((1, 100)))
+    draw = second(movement(*DRAW, ranges((1, 1))), f"operator-{CHENGDU}")
+    await moved(world, KEEPER, draw, movement(*PRINT, ranges((1, 1))))
+    spoilt = movement(Kind.SPOIL, State.PRINTED, State.PENDING_DESTRUCTION, ranges((1, 1)))
+    spoilt = msgspec.structs.replace(
+        second(spoilt, f"operator-{CHENGDU}"), subject="paper-change:1"
+    )
+    await moved(world, f"reviewer-{CHENGDU}", spoilt)
+    _, lines = await sheet(world, KEEPER, YEAR)
+    assert (lines[-1].handler, lines[-1].reviewer) == (
+        f"operator-{CHENGDU}", f"reviewer-{CHENGDU}",
     )  # fmt: skip
 
 
@@ -216,7 +257,8 @@ async def test_the_summary_has_a_line_for_each_holder_that_the_actor_may_see(wor
         return SummaryLine(city_name=name, series="2026-inner", **counts)
 
     chengdu = line("成都市", 100, 1, spoiled=5, pending_destruction=5, lost=1)
-    assert (await summed(KEEPER)).lines == (chengdu,)
+    own = await summed(KEEPER)
+    assert (own.centre, own.lines) == ("成都市职业技能鉴定指导中心", (chengdu,))
     assert (await summed("auditor-510000")).lines == (
         line("四川省", 130, 130), chengdu, line("绵阳市", 30, 0),
     )  # fmt: skip
@@ -317,7 +359,7 @@ def test_the_check_names_the_movement_that_was_forged(
     asyncio.run(stock("update blank_movement set serials = '[7,8)' where movement_id = 4"))
     for command, by in ((("blanks", "check"), f"auditor-{CHENGDU}"), (("check",), "")):
         forged = type_(*command, by=by, yes=False)
-        assert (forged.code, "流水 movement 4" in forged.out) == (1, True)
+        assert (forged.code, "记录 movement_id 4" in forged.out) == (1, True)
         assert "空白证书账实相符" not in forged.out
 
 

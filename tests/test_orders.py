@@ -115,8 +115,16 @@ async def spoil(
 
 
 async def counter(world: World, movement_id: int, typed: str = "", *, by: str = KEEPER) -> int:
+    async with world.connection() as owner:
+        sequence = (await blanks.moved(owner, movement_id)).sequence
+    return await counter_in_chain(world, sequence, typed, by=by)
+
+
+async def counter_in_chain(
+    world: World, sequence: int, typed: str = "", *, by: str = KEEPER
+) -> int:
     async with world.desk(by) as desk, desk.acting():
-        return await orders.counter(desk.connection, desk.actor, movement_id, typed, GROUNDS)
+        return await stationery.counter(desk, sequence, typed)
 
 
 async def confirm(world: World, order_id: int, *, by: str = REVIEWER) -> Order:
@@ -362,27 +370,22 @@ async def test_only_what_no_other_room_owns_is_taken_back(world: World) -> None:
             row["kind"]: row["movement_id"]
             for row in await owner.fetch("select kind, movement_id from blank_movement")
         }
-    for kind, by in (("dispatch", f"keeper-{PROVINCE}"), ("receive", KEEPER)):
-        with pytest.raises((CounterImpossible, NotYourCity)):
-            await counter(world, moved[kind], by=by)
-    with pytest.raises(CounterImpossible, match="签收"):
-        await counter(world, moved["receive"])
-    with pytest.raises(MovementUnknown):  # the province's
-        await counter(world, moved["take-in"])
+    for kind, word in (("dispatch", "下发"), ("receive", "签收")):
+        with pytest.raises(CounterImpossible, match=word):
+            await counter(world, moved[kind])
     with pytest.raises(SerialsElsewhere):
         await counter(world, moved["take-in"], by=f"keeper-{PROVINCE}")
-    (spoiled,) = await spoil(world, (1, 1))
-    with pytest.raises(NotYourCity):
-        await counter(world, spoiled, by=f"keeper-{PROVINCE}")
+    await spoil(world, (1, 1))  # the third of its chain, which the province's has not
+    for sequence, by in ((3, f"keeper-{PROVINCE}"), (4, KEEPER)):
+        with pytest.raises(MovementUnknown, match=f"#{sequence}"):
+            await counter_in_chain(world, sequence, by=by)
     async with world.desk(f"keeper-{PROVINCE}") as desk, desk.acting():
         taken = movement(
             Kind.TAKE_IN, Place.OUTSIDE, Place.AT_PROVINCE, ranges((501, 600)), city_code=PROVINCE
         )
         (movement_id,) = await stationery.move(desk, taken)
         sent = movement(Kind.DISPATCH, Place.AT_PROVINCE, Place.IN_TRANSIT, ranges((501, 510)))
-        (dispatched,) = await stationery.move(desk, sent)
-    with pytest.raises((CounterImpossible, NotYourCity)):
-        await counter(world, dispatched, by=f"keeper-{PROVINCE}")
+        await stationery.move(desk, sent)
     order_id = await counter(world, movement_id, "0000511-0000600", by=f"keeper-{PROVINCE}")
     await confirm(world, order_id, by="province")
     assert await held(world, Place.AT_PROVINCE, city_code=PROVINCE) == ()
@@ -650,16 +653,30 @@ def test_orders_are_typed_signed_and_printed(world: World, type_: Type, tmp_path
     assert type_("blanks", "lose", "--serials", "0000099", *grounds, by=KEEPER).code == 0
     assert "退回" in type_("blanks", "decline", 2, "--reason", "已找到", by=KEEPER).out
     spoiled = type_("blanks", "spoil", "--serials", "0000001-0000003", *grounds, by=KEEPER).out
-    movement_id = re.findall(r"\d+", spoiled)[-1]
-    countered = type_("blanks", "counter", movement_id, "--serials", "0000003", *grounds, by=KEEPER)
+    refused = type_("blanks", "lose", "--serials", "0000200", *grounds, by=KEEPER)
+    assert (refused.code, spoiled.split()[-1]) == (65, "2")
+    countered = type_(
+        "blanks", "counter", 2, "--series", "2026-inner", "--serials", "0000003", *grounds,
+        by=KEEPER,
+    )  # fmt: skip
     assert "blanks confirm 3" in countered.out
     type_("blanks", "confirm", 3, by=REVIEWER)
+
+    async def spoil_without_reason() -> None:  # as a print run does
+        async with world.desk(KEEPER) as desk, desk.acting():
+            bad = movement(Kind.SPOIL, Place.AT_CITY, Place.PENDING_DESTRUCTION, ranges((5, 5)))
+            await stationery.move(desk, bad)
+
+    asyncio.run(spoil_without_reason())
+    grounds = ("--reason", "年度集中", "--document-number", DOCUMENT)
     assert "two witnesses" in type_("blanks", "destroy", *grounds, by=KEEPER).out
     path = tmp_path / "list.pdf"
     assert type_("blanks", "destruction-list", 4, "--to", path, by=KEEPER, yes=False).code == 0
     assert "另一位见证人" in type_("blanks", "witness", 4, by=OPERATOR).out
-    assert "2 张已入账" in type_("blanks", "witness", 4, by=REVIEWER).out
+    assert "3 张已入账" in type_("blanks", "witness", 4, by=REVIEWER).out
     with pypdfium2.PdfDocument(io.BytesIO(path.read_bytes())) as pdf:
         text = pdf[0].get_textpage().get_text_range()
-    for word in ("销毁清单", "川26A0000001", "清点所得", KEEPER, "成都市"):
-        assert word in re.sub(r"[\s\u200b]", "", text.replace("\ufffe", "-"))
+    told = re.sub(r"[\s\u200b]", "", text.replace("\ufffe", "-"))
+    for word in ("销毁清单", "川26A0000001", "作废：清点所得", "年度集中", KEEPER, "成都市"):
+        assert word in told
+    assert told.count("作废") == told.count("作废：") + 1

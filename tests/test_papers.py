@@ -23,6 +23,7 @@ from service.ground.errors import (
     HandOverDateUnfit,
     HandOverRefused,
     HistoryChanged,
+    NothingToHandOver,
     NotYourCity,
     PaperChangeImpossible,
     PaperNotWanted,
@@ -157,7 +158,7 @@ async def test_the_signature_sheet_lists_what_is_ready(shop: Shop) -> None:
     ]  # fmt: skip
     assert "成都" in form.centre
     assert filled.FORMS.pdf(form, printed_at=NOW).startswith(b"%PDF")
-    with pytest.raises(HandOverRefused):
+    with pytest.raises(NothingToHandOver):
         papers.signature_sheet(desk.actor, [], DOCUMENT)
     auditor = msgspec.structs.replace(desk.actor, role=Role.AUDITOR)
     with pytest.raises(ActNotGranted):

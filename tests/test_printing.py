@@ -78,7 +78,13 @@ async def test_every_certificate_that_takes_no_paper_is_named_with_its_reason(sh
     async with shop.at(OPERATOR) as desk:
         with pytest.raises(PaperNotWanted) as refused:
             await planning.plan_batch(desk.connection, desk.actor, shop.batch_id)
-        assert len(refused.value.findings) == COUNT
+        folded = {one.zh: one.value for one in refused.value.findings}
+        numbers = sorted({*shop.numbers} - {papered, planned, suspended})
+        assert folded["已有纸质证书 川26A0000001"] == papered
+        assert folded[f"已列入打印任务 {rest.run_id}（{COUNT - 3} 张）"] == (
+            f"{numbers[0]} … {numbers[-1]}"
+        )
+        assert len(folded) == 4
         with pytest.raises(BatchUnknown):
             await planning.plan_batch(desk.connection, desk.actor, 404)
 

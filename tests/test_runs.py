@@ -176,7 +176,7 @@ def test_a_run_goes_from_its_plan_to_collected_papers_by_commands(
     assert number not in at(OPERATOR, "paper", "uncollected")
     at(OPERATOR, "paper", "reissue", number, "--reason", "遗失", "--document-number", "补1")
     assert "reissue" in at(REVIEWER, "paper", "changes")
-    assert "补发" in at(REVIEWER, "paper", "confirm", 1)
+    assert f"print plan {number}" in at(REVIEWER, "paper", "confirm", 1)
     at(OPERATOR, "paper", "spoil", second, "--reason", "印坏", "--document-number", "废1")
     assert "已退回" in at(REVIEWER, "paper", "decline", 2, "--reason", "看错")
     at(OPERATOR, "print", "plan", number)
@@ -184,6 +184,48 @@ def test_a_run_goes_from_its_plan_to_collected_papers_by_commands(
     assert type_("print", "plan", by=OPERATOR).code == 64
     nothing = ("paper", "sheet", "--document-number", "x", "--to", sheet)
     assert type_(*nothing, by=OPERATOR, yes=False).code == 64
+
+
+def test_nothing_is_drawn_of_a_series_whose_layout_is_gone(shop: Shop, type_: Type) -> None:
+    async def relabel(edition: str) -> None:
+        async with shop.world.connection() as owner:
+            await owner.execute("set session_replication_role = replica")
+            await owner.execute("update blank_series set edition = $1", edition)
+
+    run_id = asyncio.run(shop.plan(*shop.numbers[:2]))
+    asyncio.run(relabel("2027"))
+    refused = type_("print", "draw", run_id, by=KEEPER)
+    assert (refused.code, "BlankEditionUnknown" in refused.err) == (65, True)
+    assert asyncio.run(shop.stock(State.DRAWN)) == ()
+    asyncio.run(relabel("2026"))
+    assert type_("print", "draw", run_id, by=KEEPER).code == 0
+    slipped = ("--printed", 1, "--last", shop.numbers[0], "--shift-from", 1, "--not-printed", 1)
+    settled = type_("print", "settle", run_id, *slipped, by=OPERATOR)
+    assert settled.code == 0, settled.err
+    assert " --shift-from 1\n" in settled.err
+    assert "print plan" in type_("print", "close", run_id, by=KEEPER).out
+
+
+def test_a_sheet_signed_by_many_is_attached_to_the_document_number_of_their_hand_over(
+    shop: Shop, type_: Type, tmp_path: Path
+) -> None:
+    first, second = shop.numbers[:2]
+    asyncio.run(shop.printed(first, second))
+    sheet = tmp_path / "领.pdf"
+    sheet.write_bytes(b"%PDF-1.4")
+    attach = ("blanks", "document", "attach", "hand-over", "领1", sheet)
+    assert "AttachmentSubjectUnknown" in type_(*attach, by=OPERATOR).err
+    said = ("--document-number", "领\u200b1", "--id-checked")  # as it is copied from a PDF
+    done = type_("paper", "hand-over", first, second, *said, by=OPERATOR)
+    assert done.code == 0, done.err
+    assert f" {first}、{second} --document-number 领1 --id-checked\n" in done.err
+    assert type_(*attach, by=OPERATOR).code == 0
+    listed = type_("blanks", "document", "list", "hand-over", "领1", by=OPERATOR, yes=False)
+    assert "领.pdf" in listed.out
+    for run_id in (1, 9):  # all handed over; none
+        form = ("--document-number", "领2", "--to", tmp_path / "x.pdf")
+        nothing = type_("paper", "sheet", "--run", run_id, *form, by=OPERATOR, yes=False)
+        assert (nothing.code, "NothingToHandOver" in nothing.err) == (65, True)
 
 
 # Crashes.

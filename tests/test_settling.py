@@ -139,6 +139,15 @@ def test_whatever_is_left_open_is_named_and_nothing_is_guessed(
     assert [one.value for one in refused.value.findings] == values
 
 
+def test_a_sheet_that_passed_blank_is_told_with_the_options_that_say_what_became_of_it() -> None:
+    with pytest.raises(SettlementUnclear) as refused:
+        settled(3, printed=3, shifts=["2"])
+    (finding,) = refused.value.findings
+    for said in (finding.zh, finding.en):
+        assert "--spoiled" in said
+        assert "--not-printed" in said
+
+
 def test_a_count_that_does_not_add_up_is_refused_with_the_arithmetic() -> None:
     with pytest.raises(PrintedMiscounted, match="领用 25 − 作废 2 − 未打印 3 = 20，却说印好 21"):
         settled(25, printed=21, spoiled="7,12", not_printed="20-22")

@@ -155,7 +155,7 @@ async def test_both_ways_give_the_same_movements(world: World) -> None:
     for serial, blank in by_number.items():
         assert blank in (await traced(world, AUDITOR, serial)).blanks
         (place,) = [one for one in blank.events if one.act == "blank:receive"]
-        assert place.told.movement_id == 3
+        assert place.told.sequence == 2
 
 
 async def test_a_number_tells_of_sheets_that_were_returned_and_of_those_that_carry_another(
@@ -323,6 +323,8 @@ def test_a_story_is_told_on_the_terminal_and_to_machines(
         "遗失",
         first,
         "领用 drawn 川26A0000001（2026-inner）任务 run 1 第 1 轮 作废 spoiled",
+        "有效 valid",
+        "结果 已打印",
     ):
         assert word in told.out, word
     (tmp_path / "who").write_text(f"{one.name}\n{one.id_number}\n")

@@ -30,6 +30,11 @@ WORDS: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
 """What each status, reason, step and comparison says, by its value and then by language."""
 
 
+def headline(status: str, reason: str) -> dict[str, str]:
+    """Return what leads a verdict: of a good document that it is one, or else the status."""
+    return WORDS["headline"].get(reason, WORDS["status"][status])
+
+
 class Status(StrEnum):
     """What a reader learns first."""
 
@@ -138,7 +143,7 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
     `document_of` is the centre that had this very file sealed as what is no certificate.
     `number_seen` is a number of ours that can be read on what was shown. `register_silent` tells
     that the register could not be asked; `listed` is then what a fresh signed status list says, and
-    `specimen` what the statement's key says of itself.
+    `specimen` what the key of the statement, or of a document's seal, says of itself.
     """
 
     door: Door

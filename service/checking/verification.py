@@ -36,10 +36,16 @@ UPLOAD_BYTES_MAX = 10 << 20
 Connecting: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 """Lends a connection of the public for a moment."""
 
+
+class _Document(msgspec.Struct, frozen=True):
+    centre_name: str
+    specimen: bool
+
+
 _by_id = _sql.perhaps("by_id", Entry)
 _by_number = _sql.many("by_number", Entry)
 _by_file = _sql.perhaps("by_file", Entry)
-_document_centre = _sql.perhaps("document_centre", str)
+_document = _sql.perhaps("document", _Document)
 _by_range = _sql.perhaps("by_range", Entry)
 _known_numbers = _sql.many("known_numbers", str)
 
@@ -83,12 +89,15 @@ async def by_file(
     async with connecting() as connection:
         pdf_sha256 = hashlib.sha256(content).digest()
         entry = await _by_file(connection, pdf_sha256=pdf_sha256)
-        centre = None if entry else await _document_centre(connection, pdf_sha256=pdf_sha256)
-        pins = {} if entry or centre else await public_keys.pins(connection)
+        document = None if entry else await _document(connection, pdf_sha256=pdf_sha256)
+        pins = {} if entry or document else await public_keys.pins(connection)
     if entry is not None:
         return _decide(Presented(door=Door.FILE, entry=entry, file="same"), now)
-    if centre is not None:
-        return _decide(Presented(door=Door.FILE, document_of=centre), now)
+    if document is not None:
+        presented = Presented(
+            door=Door.FILE, document_of=document.centre_name, specimen=document.specimen
+        )
+        return _decide(presented, now)
     look = await _look(examiner, content, pins) if len(content) <= UPLOAD_BYTES_MAX else None
     if look is None:
         return _decide(Presented(door=Door.FILE, file="limit"), now)

@@ -19,14 +19,17 @@ select number, version, public_id, name, project_name, exam_on, archived_on, iss
     paper_digits
 from entry where pdf_sha256 = :pdf_sha256;
 
--- document_centre(pdf_sha256) -> str?
--- The centre that had this very file sealed as a document, by the name of that day.
+-- document(pdf_sha256) -> _Document?
+-- The centre that had this very file sealed as a document, by the name of that day, and by which seal.
 select coalesce((
     select centre_name from centre
     where centre.city_code = sealed_document.city_code
         and valid_from <= (sealed_at at time zone 'Asia/Shanghai')::date
-    order by valid_from desc limit 1), city_code) as centre_name
-from sealed_document where sha256 = :pdf_sha256;
+    order by valid_from desc limit 1), sealed_document.city_code) as centre_name,
+    specimen
+from sealed_document
+    join seal_certificate on seal_certificate.fingerprint = sealed_document.seal_fingerprint
+where sealed_document.sha256 = :pdf_sha256;
 
 -- by_range(range_sha256) -> Entry?
 -- The certificate whose signed bytes these are, whatever else the file holds.

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from service import terminal, wiring
 from service.ground import errors
 from service.ground.settings import Settings
 from service.issuing import batches
+from service.registry import people
 
 
 def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
@@ -32,6 +34,7 @@ def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable
         def body(account: str | None, secret_file: Path | None, **given: Any) -> None:
             context = click.get_current_context()
             settings: Settings = context.obj
+            given = {name: without_invisible(value) for name, value in given.items()}
             if changes:
                 _confirm(context, given.pop("yes"), given)
             account = account or settings.actor or ask("账户 account", "--as")
@@ -56,8 +59,8 @@ def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable
 def _confirm(context: click.Context, yes: bool, given: dict[str, Any]) -> None:
     """Say what will change, and ask whoever is there to be asked."""
     what = (context.command.help or "").splitlines()[0]
-    words = [f"{name}={_shown(value)}" for name, value in given.items() if value]
-    terminal.err.print(terminal.plain(f"→ {what}  {' '.join(words)}"), soft_wrap=True)
+    words = [_typed(one, given.get(one.name or "")) for one in context.command.params]
+    terminal.err.print(terminal.plain(f"→ {what}  {' '.join(filter(None, words))}"), soft_wrap=True)
     if yes:
         return
     if not sys.stdin.isatty():
@@ -72,8 +75,31 @@ def ask(words: str, option: str, *, hide_input: bool = False) -> str:
     return str(click.prompt(words, hide_input=hide_input, err=True))
 
 
+def _typed(parameter: click.Parameter, value: object) -> str:
+    """Show an argument or option as it was typed; nothing of one that says nothing."""
+    if not value:
+        return ""
+    if isinstance(parameter, click.Argument):
+        return _shown(value)
+    option = max(parameter.opts, key=len)
+    return option if value is True else f"{option} {_shown(value)}"
+
+
 def _shown(value: object) -> str:
-    return value.hex()[:16] if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.hex()[:16]
+    if isinstance(value, list | tuple):
+        return "、".join(map(_shown, value))
+    if isinstance(value, msgspec.Struct):
+        return ",".join(map(_shown, msgspec.structs.astuple(value)))
+    return str(value)
+
+
+def without_invisible(value: Any) -> Any:
+    """Take out what nobody sees and copying from a PDF brings along."""
+    if isinstance(value, str):
+        return value.translate(people.ZERO_WIDTH)
+    return tuple(map(without_invisible, value)) if isinstance(value, tuple) else value
 
 
 def run(settings: Settings, work: Callable[[str], Coroutine[Any, Any, None]]) -> None:

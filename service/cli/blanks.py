@@ -75,7 +75,7 @@ async def report(connection: Connection, actor: Actor | None = None) -> bool:
     for head in heads:
         terminal.say(f"{head.city_code} {head.series_code} #{head.sequence} {head.hash.hex()}")
     for one in faults:
-        movement = "" if one.movement_id is None else f"流水 movement {one.movement_id}"
+        movement = "" if one.movement_id is None else f"记录 movement_id {one.movement_id}"
         where = (one.city_code, one.series_code, movement, one.record, one.serials)
         place = " ".join(word for word in where if word)
         terminal.say(f"✗ {place}：{one.reason_zh} / {one.reason_en}")

@@ -25,7 +25,7 @@ _HELP = {
     Kind.LIFT: "恢复暂扣的证书 / Lift a suspension",
 }
 _change_argument = click.argument(
-    "change_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="变更号"
+    "change_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="证书变更号"
 )
 
 
@@ -98,20 +98,20 @@ async def correct(
 
 @click.group("change")
 def change() -> None:
-    """变更：列出、确认、退回 / Changes that wait for their second person."""
+    """证书变更：列出、确认、退回 / Changes that wait for their second person."""
 
 
 @change.command("list")
 @acting.act(changes=False)
 async def change_list(settings: Settings, desk: Desk) -> None:
-    """列出待确认的变更 / List the changes that nobody has decided."""
+    """列出待确认的证书变更 / List the changes that nobody has decided."""
     vault = wiring.vault(settings)
     async with desk.acting():
         found = await changes.waiting(desk.connection, vault)
     terminal.table(
         found,
         {
-            "change_id": "变更", "kind": "办理", "number": "编号", "version": "版本",
+            "change_id": "证书变更", "words": "办理", "number": "编号", "version": "版本",
             "holder": "持证人", "corrected": "更正为", "reason": "原因",
             "document_number": "文号", "asked_by": "提出人",
         },
@@ -122,13 +122,13 @@ async def change_list(settings: Settings, desk: Desk) -> None:
 @_change_argument
 @acting.act(changes=True)
 async def change_confirm(settings: Settings, desk: Desk, change_id: int) -> None:
-    """确认他人提出的变更，即时生效 / Confirm a change that another person asked for."""
+    """确认他人提出的证书变更，即时生效 / Confirm a change that another person asked for."""
     async with desk.acting():
         done = await changes.confirm(
             desk.connection, desk.actor, change_id, edition=settings.edition
         )
     sealing = f"，第 {done.new_version} 版待签章 to be sealed" if done.new_version else ""
-    terminal.say(f"{done.number} {done.kind} 已办理 done{sealing}")
+    terminal.say(f"{done.number} {' '.join(changes.WORDS[done.kind])} 已办理 done{sealing}")
 
 
 @change.command("decline")
@@ -136,11 +136,11 @@ async def change_confirm(settings: Settings, desk: Desk, change_id: int) -> None
 @click.option("--reason", required=True, help="原因 / why")
 @acting.act(changes=True)
 async def change_decline(_: Settings, desk: Desk, change_id: int, reason: str) -> None:
-    """退回或撤回变更 / Decline a change, or withdraw one's own."""
+    """退回或撤回证书变更 / Decline a change, or withdraw one's own."""
     async with desk.acting():
         declined = await changes.decline(desk.connection, desk.actor, change_id, reason)
-    terminal.say(f"{declined.number} {declined.kind} 已退回 declined")
+    terminal.say(f"{declined.number} {' '.join(changes.WORDS[declined.kind])} 已退回 declined")
 
 
 def _say_asked(change_id: int) -> None:
-    terminal.say(f"变更 change {change_id} 待另一人确认 waits: change confirm {change_id}")
+    terminal.say(f"证书变更 change {change_id} 待另一人确认 waits: change confirm {change_id}")

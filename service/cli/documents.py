@@ -26,8 +26,7 @@ def _digest(_context: Any, _argument: Any, given: str) -> bytes:
 
 
 def _subject(function: Callable[..., Any]) -> Callable[..., Any]:
-    identity = click.IntRange(min=1, max=2**63 - 1)
-    function = click.argument("subject_id", type=identity, metavar="ID")(function)
+    function = click.argument("name", metavar="号")(function)
     kinds = click.Choice([kind.value for kind in SubjectKind])
     return click.argument("kind", type=kinds, metavar="KIND")(function)
 
@@ -35,7 +34,7 @@ def _subject(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(
     "document",
     epilog="\b\nKIND: requisition 申领 · consignment 发运 · order 两人办理\n"
-    "print-run 打印 · handover 核发 · stocktake 盘点",
+    "print-run 打印 · stocktake 盘点 · hand-over 核发，号为其文号 by its document number",
 )
 def document() -> None:
     """附件：签字盖章后的扫描件 / Scans of forms that were signed and stamped."""
@@ -46,7 +45,7 @@ def document() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @acting.act(changes=True)
 async def document_attach(
-    settings: Settings, desk: Desk, *, kind: str, subject_id: int, file: Path
+    settings: Settings, desk: Desk, *, kind: str, name: str, file: Path
 ) -> None:
     """附上一个 PDF、JPEG 或 PNG，至多 20 MB / Attach a scan of up to 20 MB."""
     content = acting.read(file, documents.ATTACHMENT_BYTES_MAX)
@@ -55,7 +54,7 @@ async def document_attach(
             desk.connection,
             desk.actor,
             Objects.open(settings.store_address),
-            Subject(SubjectKind(kind), subject_id),
+            Subject(SubjectKind(kind), name),
             file_name=file.name,
             content=content,
         )
@@ -65,10 +64,10 @@ async def document_attach(
 @document.command("list")
 @_subject
 @acting.act(changes=False)
-async def document_list(_: Settings, desk: Desk, *, kind: str, subject_id: int) -> None:
+async def document_list(_: Settings, desk: Desk, *, kind: str, name: str) -> None:
     """列出附件 / List what is attached."""
     async with desk.acting():
-        found = await documents.attachments(desk.connection, Subject(SubjectKind(kind), subject_id))
+        found = await documents.attachments(desk.connection, Subject(SubjectKind(kind), name))
     terminal.table(
         found,
         {

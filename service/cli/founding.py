@@ -1,10 +1,12 @@
 """Founding: database, keys, accounts and reference data, and whether the journal is whole."""
 
+import datetime
 import os
 import secrets
 from pathlib import Path
 
 import click
+import msgspec
 
 from service import terminal, wiring
 from service.cli import acting, blanks
@@ -15,6 +17,13 @@ from service.ground.settings import Settings
 from service.issuing import numbering, public_keys
 from service.registry import accounts, catalogue, journal
 from service.wiring import Desk
+
+
+class _Line(msgspec.Struct, frozen=True):
+    account_name: str
+    role: str
+    city_code: str
+    disabled_at: datetime.datetime | None
 
 
 @click.command()
@@ -105,6 +114,19 @@ async def account_disable(_: Settings, desk: Desk, name: str) -> None:
     """停用账户 / End an account."""
     async with desk.acting():
         await accounts.disable(desk.connection, desk.actor, name)
+
+
+@account.command("list")
+@acting.act(changes=False)
+async def account_list(_: Settings, desk: Desk) -> None:
+    """列出全部账户及停用时间，限省中心 / List all accounts, as the province."""
+    async with desk.acting():
+        found = await accounts.every(desk.connection, desk.actor)
+    terminal.table(
+        [_Line(one.account_name, accounts.ROLE_WORDS[one.role], one.city_code, one.disabled_at)
+         for one in found],
+        {"account_name": "账户", "role": "角色", "city_code": "区划代码", "disabled_at": "停用"},
+    )  # fmt: skip
 
 
 @click.command("reload")

@@ -5,6 +5,7 @@ read in the list of processes: it is typed at a prompt or stands in a file.
 """
 
 import datetime
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ from service.cli import acting, orders
 from service.cli.blanks import blanks as group
 from service.ground.errors import SignerAbsent
 from service.ground.settings import Settings
+from service.issuing import certificates
+from service.issuing.batches import LEGAL_ZONE
 from service.paper import blanks, documents, ledger, tracing
+from service.paper import orders as room
 from service.paper.blanks import Kind, State
 from service.paper.blanks.serials import Numerals, Range
 from service.paper.forms import workbooks
+from service.paper.forms.sheets import Seal
 from service.paper.ledger import Period
 from service.paper.tracing import Blank, Certificate, Event, Person, Story, Told
 from service.wiring import Desk
@@ -83,9 +88,10 @@ async def write_ledger(
     forms = wiring.forms()
     async with desk.acting():
         series = await orders.series_of(desk.connection, series_code)
+        pdf = functools.partial(forms.ledger_pdf, seal=await _seal(desk, signer, now))
         content = await ledger.write(
             desk.connection, desk.actor, series, period, holder=holder,
-            draw=lambda head, lines: (forms.ledger_pdf if is_pdf else workbooks.ledger)(
+            draw=lambda head, lines: (pdf if is_pdf else workbooks.ledger)(
                 head, lines, printed_at=now
             ),
         )  # fmt: skip
@@ -112,7 +118,8 @@ async def write_summary(
     period = Period(since.date(), until.date())
     async with desk.acting():
         summary = await ledger.summary(desk.connection, desk.actor, period)
-        draw = wiring.forms().pdf if is_pdf else workbooks.summary
+        pdf = functools.partial(wiring.forms().pdf, seal=await _seal(desk, signer, now))
+        draw = pdf if is_pdf else workbooks.summary
         content = draw(summary, printed_at=now)
         if signer:
             content = await documents.seal(
@@ -189,6 +196,15 @@ def _signer(settings: Settings, desk: Desk, now: datetime.datetime) -> Signer:
     return signers[desk.actor.city_code]
 
 
+async def _seal(desk: Desk, signer: Signer | None, now: datetime.datetime) -> Seal | None:
+    """What a sheet says of the seal that it is about to carry."""
+    if signer is None:
+        return None
+    day = now.astimezone(LEGAL_ZONE).date()
+    centre = await room.centre_name(desk.connection, desk.actor.city_code, day)
+    return Seal(centre, signer.specimen)
+
+
 def _person(settings: Settings, path: Path | None) -> Person:
     if path:
         text = acting.read(path, _PERSON_BYTES_MAX).decode("utf-8", "replace")
@@ -218,6 +234,7 @@ def _tell_certificate(one: Certificate) -> None:
             persons = "、".join(who for who in (version.void_asked_by, version.voided_by) if who)
             void = f"  作废 void: {version.void_reason}（{persons}）"
         state = version.standing if version.state == "issued" else version.state
+        state = f"{certificates.WORDS[state]} {state}"
         terminal.say(
             f"  第 {version.version} 版 {version.name} {state} {version.identifier or ''}{void}"
         )
@@ -262,16 +279,18 @@ def _more(told: Told, numerals: Numerals | None) -> list[str]:
     if numerals and told.first_serial is not None and told.last_serial is not None:
         more.append(numerals.range_text(Range(told.first_serial, told.last_serial)))
         more.append(f"{_state(told.from_state)} → {_state(told.to_state)}")
-        more.append(f"流水 {told.movement_id}")
+        more.append(f"流水 {told.city_code}#{told.sequence}")
     labels = {
         "counters": "冲正流水", "requisition_id": "申领", "run_id": "打印任务", "position": "序",
         "number": "编号", "version": "版本", "remark": "备注", "outcome": "结果",
         "handed_on": "领取日期", "collector": "领取人", "authority_document": "授权文件",
         "change_id": "变更", "batch_id": "批次", "institution": "机构", "file_name": "文件",
     }  # fmt: skip
+    if told.outcome:
+        told = msgspec.structs.replace(told, outcome=blanks.WORDS[_OUTCOMES[told.outcome]][0])
     values = ((label, getattr(told, field)) for field, label in labels.items())
     return more + [f"{label} {value}" for label, value in values if value not in (None, "")]
 
 
 def _state(state: str | None) -> str:
-    return blanks.WORDS.get(state or "", (state or "", ""))[0]
+    return blanks.WORDS.get(state or "", blanks.ELSEWHERE)[0]

@@ -103,17 +103,24 @@ for _kind in _HELP:
 
 
 @blanks.command("counter")
-@click.argument("movement_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="流水号")
+@click.argument("sequence", type=click.IntRange(min=1, max=2**63 - 1), metavar="流水")
+@series_option
 @serials_option(required=False)
 @_grounds
 @acting.act(changes=True)
 async def counter(
-    _: Settings, desk: Desk, movement_id: int, typed: str, reason: str, document_number: str
-) -> None:
-    """冲正一笔流水或其中的号段，须两人 / Take a movement back; two persons."""
+    _: Settings, desk: Desk, *, sequence: int, series_code: str | None, typed: str, reason: str,
+    document_number: str,
+) -> None:  # fmt: skip
+    """冲正本单位一笔流水或其中的号段，须两人 / Take a movement back; two persons.
+
+    流水即台账备注所载 / the number in the ledger and after # in the chain
+    """
+    grounds = Grounds(document_number, reason)
     async with desk.acting():
+        series = await series_of(desk.connection, series_code)
         order_id = await orders.counter(
-            desk.connection, desk.actor, movement_id, typed, Grounds(document_number, reason)
+            desk.connection, desk.actor, series, sequence, typed=typed, grounds=grounds
         )
         order = await orders.one(desk.connection, order_id)
     _say_asked(order_id, by_witnesses=order.person_count > 2)
@@ -134,7 +141,7 @@ async def spoil(
         moved = await orders.spoil(
             desk.connection, desk.actor, series, ranges, Grounds(document_number, reason)
         )
-    told = "、".join(map(str, moved))
+        told = "、".join([f"{(await room.moved(desk.connection, one)).sequence}" for one in moved])
     terminal.say(f"{series.numerals.ranges_text(ranges)} 已转待销毁 set aside，流水 {told}")
 
 
@@ -204,13 +211,14 @@ async def destruction_list(_: Settings, desk: Desk, order_id: int, to: Path) -> 
     sheet = Destruction(
         centre=centre,
         document_number=order.document_number,
+        reason=order.reason,
         destroyed_on=done_at.astimezone(LEGAL_ZONE).date() if done_at else None,
         lines=tuple(
             DestructionLine(
                 series=one.series_code,
                 serials=one.serials,
                 sheet_count=one.sheet_count,
-                reason=f"{room.WORDS[one.kind][0]}：{one.reason}",
+                reason="：".join(word for word in (room.WORDS[one.kind][0], one.reason) if word),
             )
             for one in doomed
         ),

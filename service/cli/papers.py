@@ -25,7 +25,7 @@ _HELP = {
     Kind.UNDO_HAND_OVER: "撤回误登记的核发，须两人 / Undo a hand-over; two persons",
 }
 _change_argument = click.argument(
-    "change_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="变更号"
+    "change_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="纸质变更号"
 )
 _run_option = click.option("--run", "run_id", type=click.IntRange(min=1), help="打印任务 / run")
 _numbers_argument = click.argument("numbers", nargs=-1, metavar="[编号]…")
@@ -145,7 +145,7 @@ def _change_command(kind: Kind) -> click.Command:
                 reason=reason,
                 document_number=document_number,
             )
-        terminal.say(f"变更 change {change_id} 待另一人确认 waits: paper confirm {change_id}")
+        terminal.say(f"纸质变更 change {change_id} 待另一人确认 waits: paper confirm {change_id}")
 
     return click.command(kind.value, help=_HELP[kind])(body)
 
@@ -171,7 +171,7 @@ async def changes(_: Settings, desk: Desk) -> None:
     terminal.table(
         told,
         {
-            "change_id": "变更", "number": "编号", "serial": "流水号", "paper": "现状",
+            "change_id": "纸质变更", "number": "编号", "serial": "流水号", "paper": "现状",
             "reason": "办理与原因", "document_number": "文号", "asked_by": "提出人",
         },
     )  # fmt: skip
@@ -181,12 +181,14 @@ async def changes(_: Settings, desk: Desk) -> None:
 @_change_argument
 @acting.act(changes=True)
 async def confirm(_: Settings, desk: Desk, change_id: int) -> None:
-    """确认他人提出的变更 / Confirm a change another person asked for."""
+    """确认他人提出的纸质变更 / Confirm a change of a paper another person asked for."""
     async with desk.acting():
         done = await changing.confirm(desk.connection, desk.actor, change_id)
     terminal.say(
         f"{done.number} {done.serial} {' '.join(changing.KIND_WORDS[done.kind])} 已办理 done"
     )
+    if done.kind in (Kind.REISSUE, Kind.EXCHANGE):
+        terminal.say(f"接着 next: print plan {done.number}")
 
 
 @paper.command("decline")
@@ -194,7 +196,7 @@ async def confirm(_: Settings, desk: Desk, change_id: int) -> None:
 @click.option("--reason", required=True, help="原因 / why")
 @acting.act(changes=True)
 async def decline(_: Settings, desk: Desk, change_id: int, reason: str) -> None:
-    """退回或撤回变更 / Decline a change, or withdraw one's own."""
+    """退回或撤回纸质变更 / Decline a change of a paper, or withdraw one's own."""
     async with desk.acting():
         done = await changing.decline(desk.connection, desk.actor, change_id, reason)
     terminal.say(f"{done.number} {' '.join(changing.KIND_WORDS[done.kind])} 已退回 declined")

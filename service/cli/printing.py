@@ -9,7 +9,7 @@ from service import terminal, wiring
 from service.cli import acting
 from service.ground.objects import Objects
 from service.ground.settings import Settings
-from service.paper import overlay, printers, printing
+from service.paper import blanks, overlay, printers, printing
 from service.paper.blanks import WORDS
 from service.paper.overlay import Profile
 from service.paper.printing import faces, planning
@@ -73,6 +73,8 @@ async def draw(
         drawn = await printing.draw(
             desk.connection, desk.actor, run_id, series_code=series_code, typed=typed
         )
+        series = await blanks.find(desk.connection, drawn.series_code)
+        wiring.blank_edition(series.edition)  # or nothing could be printed: nothing is drawn
     terminal.say(f"第 {drawn.round} 轮 round，领用 {drawn.sheet_count} 张 drawn：{drawn.serials}")
 
 
@@ -182,8 +184,12 @@ async def close(_: Settings, desk: Desk, run_id: int) -> None:
     """库管确认废张与退回，关闭任务 / Close a run; what is spoiled and returned is in hand."""
     async with desk.acting():
         closed = await printing.close(desk.connection, desk.actor, run_id)
-    left = f"，{closed.left_count} 张仍无纸质证书 left without paper" if closed.left_count else ""
-    terminal.say(f"打印任务 {run_id} 已关闭 closed{left}")
+    terminal.say(f"打印任务 {run_id} 已关闭 closed")
+    if closed.left_count:
+        terminal.say(
+            f"{closed.left_count} 张仍无纸质证书 left without paper（print list {run_id}），"
+            "接着 next: print plan 编号…"
+        )
 
 
 @print_group.command("cancel")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from service import terminal
+from service import terminal, wiring
 from service.cli import acting
 from service.ground.settings import Settings
 from service.issuing import numbering
@@ -52,8 +52,11 @@ def _fact_command(name: str, kind: type[Fact]) -> click.Command:
 
     @acting.act(changes=True)
     async def body(_: Settings, desk: Desk, **given: Any) -> None:
+        fact = kind(**given)
+        if isinstance(fact, blanks.NewSeries):
+            wiring.blank_edition(fact.edition)  # refuses what nothing could be printed on
         async with desk.acting():
-            await record(desk.connection, desk.actor, kind(**given))
+            await record(desk.connection, desk.actor, fact)
         terminal.say("已登记 recorded")
 
     options = [_option(field, hint) for field, hint in fields.items()]
@@ -94,6 +97,7 @@ def field_value(hint: Any, given: Any) -> Any:
 
     Raises: click.BadParameter.
     """
+    given = acting.without_invisible(given)
     try:
         if isinstance(given, Path):
             with given.open("rb") as file:

@@ -117,8 +117,8 @@ class NotAuthenticated(Refusal):
 
 
 class ActNotGranted(Refusal):
-    """账户 {account}（{role}）无权执行 {act}。
-    Account {account} ({role}) may not do {act}.
+    """账户 {account}（{role}）无权办理此事；可由{granted}办理（{act}）。
+    Account {account} ({role}) may not do this; {granted} may ({act}).
     """
 
 
@@ -614,6 +614,12 @@ class BlanksTooFew(Refusal):
     """
 
 
+class SeriesExists(Refusal):
+    """此系列代号，或同类、同位数的流水号字头，已登记；请核对后另取。
+    The code, or the prefix with this kind and digit count, is taken; look, and choose another.
+    """
+
+
 class SeriesAbsent(Refusal):
     """尚未登记任何空白证书系列；请省中心先登记（record blank-series）。
     No series of blanks is recorded; the province records one first (record blank-series).
@@ -621,8 +627,8 @@ class SeriesAbsent(Refusal):
 
 
 class MovementUnknown(Refusal):
-    """没有流水 {movement_id}，或属于其他市（州）。
-    There is no movement {movement_id}, or it is another city's.
+    """没有流水 {movement}，或属于其他市（州）。
+    There is no movement {movement}, or it is another city's.
     """
 
 
@@ -711,14 +717,14 @@ class OrderSignedOtherwise(Refusal):
 
 
 class CounterImpossible(Refusal):
-    """流水 {movement_id}（{kind}）不能冲正；收发用 undo-dispatch，核发用 paper，其余反向办理。
-    Movement {movement_id} ({kind}) is not countered; see undo-dispatch, paper, or move it back.
+    """流水 {sequence}（{kind}）不能冲正；收发用 undo-dispatch，核发用 paper，其余反向办理。
+    Movement {sequence} ({kind}) is not countered; see undo-dispatch, paper, or move it back.
     """
 
 
 class SerialsNotMoved(Refusal):
-    """上列 {count} 张不在流水 {movement_id}（{serials}）之内。
-    The {count} sheets listed are not among those of movement {movement_id} ({serials}).
+    """上列 {count} 张不在流水 {sequence}（{serials}）之内。
+    The {count} sheets listed are not among those of movement {sequence} ({serials}).
     """
 
 
@@ -911,6 +917,12 @@ class PaperChangeImpossible(Refusal):
 class HandOverRefused(Refusal):
     """上列纸质证书现在不能核发；未作登记。
     The papers listed cannot be handed over now; nothing was recorded.
+    """
+
+
+class NothingToHandOver(Refusal):
+    """没有可核发的纸质证书：没有此打印任务，或其中没有印好而未领取的。
+    Nothing is to be handed over: no such run, or nothing of it is printed and uncollected.
     """
 
 

@@ -29,6 +29,8 @@ STANDING_WORDS = {
     "replaced": "已被替代",
 }  # fmt: skip
 """What standings are called in Chinese; in English they are themselves."""
+WORDS = STANDING_WORDS | {"numbered": "待签发", "parked": "搁置", "void": "作废"}
+"""The same of a certificate that is not issued, by its state."""
 
 _ROOT = "1.2.156.3005.2"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -56,12 +56,24 @@ class Kind(StrEnum):
     CORRECT = "correct"
 
 
+WORDS = {
+    Kind.REVOKE: ("撤销", "revoke"),
+    Kind.CANCEL: ("注销", "cancel"),
+    Kind.SUSPEND: ("暂扣", "suspend"),
+    Kind.LIFT: ("恢复", "lift"),
+    Kind.CORRECT: ("更正", "correct"),
+}
+
+
 class State(StrEnum):
     """Where a change stands."""
 
     ASKED = "asked"
     DONE = "done"
     DECLINED = "declined"
+
+
+STATE_WORDS = {State.ASKED: "提出 asked", State.DONE: "已办 done", State.DECLINED: "退回 declined"}
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +109,11 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     document_number: str
     asked_by: str
     asked_at: datetime.datetime
+
+    @property
+    def words(self) -> str:
+        """What is asked for, in Chinese and in English."""
+        return " ".join(WORDS[self.kind])
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -235,7 +252,7 @@ async def confirm(connection: Connection, actor: Actor, change_id: int, *, editi
     if asked.asked_by == actor.account_name:
         raise SecondPersonNeeded
     if asked.target is None:
-        raise ChangeImpossible(number=asked.number, kind=asked.kind, standing=asked.standing)
+        raise _impossible(asked.kind, asked.number, asked.standing)
     await _decide(
         connection,
         change_id=change_id,
@@ -297,6 +314,11 @@ async def waiting(connection: Connection, vault: Vault) -> list[Waiting]:
     ]
 
 
+def _impossible(kind: Kind, number: str, standing: str) -> ChangeImpossible:
+    standing = f"{certificates.WORDS[standing]} {standing}"
+    return ChangeImpossible(number=number, kind=" ".join(WORDS[kind]), standing=standing)
+
+
 async def _changeable(connection: Connection, kind: Kind, number: str) -> _Current:
     current = await _current(connection, number=number, kind=kind)
     if current is None:
@@ -304,7 +326,7 @@ async def _changeable(connection: Connection, kind: Kind, number: str) -> _Curre
     if kind is Kind.CORRECT and current.origin == "adopted":
         raise CorrectionOfAdopted(number=number)
     if current.target is None:
-        raise ChangeImpossible(number=number, kind=kind.value, standing=current.standing)
+        raise _impossible(kind, number, current.standing)
     return current
 
 
@@ -357,7 +379,7 @@ async def _locked(connection: Connection, change_id: int) -> _Asked:
     if asked is None:
         raise ChangeUnknown(change_id=change_id)
     if asked.state is not State.ASKED:
-        raise ChangeDecided(change_id=change_id, state=asked.state.value)
+        raise ChangeDecided(change_id=change_id, state=STATE_WORDS[asked.state])
     return asked
 
 

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     REQUISITION = "requisition"
     LEDGER = "ledger"
     SUMMARY = "summary"
-    HANDOVER = "handover"
+    HAND_OVER = "hand-over"
     DESTRUCTION = "destruction"
     COUNT = "count"
 
@@ -57,15 +57,15 @@ class SubjectKind(StrEnum):
     CONSIGNMENT = "consignment"
     ORDER = "order"
     PRINT_RUN = "print-run"
-    HANDOVER = "handover"
+    HAND_OVER = "hand-over"
     STOCKTAKE = "stocktake"
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """One requisition, order and so on by its own number; a handover by that of its paper."""
+    """One requisition, order and so on by its own number; hand-overs by their document number."""
 
     kind: SubjectKind
-    subject_id: int
+    name: str
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +177,7 @@ async def attach(
     media_type = _media_type(content)
     if media_type is None or not _can_be_shown(file_name):
         raise AttachmentUnfit
-    city_code = await _subject_city(connection, kind=subject.kind, subject_id=subject.subject_id)
+    city_code = await _subject_city(connection, kind=subject.kind, subject=subject.name)
     if city_code is None:
         raise AttachmentSubjectUnknown
     (stored,) = await objects.put_all([content])
@@ -185,7 +185,7 @@ async def attach(
         connection,
         city_code=city_code,
         subject_kind=subject.kind,
-        subject_id=subject.subject_id,
+        subject=subject.name,
         sha256=bytes.fromhex(stored),
         file_name=file_name,
         media_type=media_type,
@@ -195,14 +195,14 @@ async def attach(
     if attached is None:
         raise AttachmentKnown(sha256=stored[:16])
     detail = {"sha256": stored, "media_type": media_type, "byte_count": len(content)}
-    told = f"{subject.kind}:{subject.subject_id}"
+    told = f"{subject.kind}:{subject.name}"
     await accounts.write(connection, actor, Act.DOCUMENT_ATTACH, told, detail, city_code=city_code)
     return attached
 
 
 async def attachments(connection: Connection, subject: Subject) -> list[Attachment]:
     """List what the actor's city can see of a subject's scans, oldest first."""
-    return await _attachments(connection, subject_kind=subject.kind, subject_id=subject.subject_id)
+    return await _attachments(connection, subject_kind=subject.kind, subject=subject.name)
 
 
 async def fetch(connection: Connection, objects: Objects, sha256: bytes) -> bytes:

@@ -6,23 +6,23 @@ values (:sha256, :city_code, :kind, :subject, :page_count, :sealed_at, :seal_fin
 on conflict do nothing
 returning sha256;
 
--- subject_city(kind, subject_id) -> str?
+-- subject_city(kind, subject) -> str?
 -- Whose a subject is; null where the actor's city cannot see it.
-select attachment_city(:kind, :subject_id);
+select attachment_city(:kind, :subject);
 
--- attach(city_code, subject_kind, subject_id, sha256, file_name, media_type, byte_count, attached_by) -> bytes?
+-- attach(city_code, subject_kind, subject, sha256, file_name, media_type, byte_count, attached_by) -> bytes?
 -- Nothing where the very same file is attached there already.
-insert into attachment (city_code, subject_kind, subject_id, sha256, file_name, media_type,
+insert into attachment (city_code, subject_kind, subject, sha256, file_name, media_type,
     byte_count, attached_by)
-values (:city_code, :subject_kind, :subject_id, :sha256, :file_name, :media_type, :byte_count,
+values (:city_code, :subject_kind, :subject, :sha256, :file_name, :media_type, :byte_count,
     :attached_by)
 on conflict do nothing
 returning sha256;
 
--- attachments(subject_kind, subject_id) -> [Attachment]
+-- attachments(subject_kind, subject) -> [Attachment]
 -- What is attached to a subject, oldest first.
 select sha256, file_name, media_type, byte_count, attached_by, attached_at
-from attachment where subject_kind = :subject_kind and subject_id = :subject_id
+from attachment where subject_kind = :subject_kind and subject = :subject
 order by attached_at, sha256 limit 1000;
 
 -- attached(sha256) -> bytes?

@@ -21,6 +21,7 @@ from service.ground import statements
 from service.ground.db import Connection
 from service.ground.errors import CityUnknown, DatesOutOfOrder, NotYourCity
 from service.issuing.batches import LEGAL_ZONE
+from service.paper import orders
 from service.paper.blanks import WORDS, Kind, Series, State
 from service.paper.blanks.serials import Range
 from service.paper.forms import sheets
@@ -30,6 +31,8 @@ from service.registry.catalogue import City
 
 _sql = statements.beside(__file__)
 _PAGE = 50_000
+_BY_SECOND = ("paper-change:", "consignment:")
+"""What stands in the books by who confirmed it; who asked or recorded it is the second person."""
 
 Draw = Callable[[Ledger, Iterable[sheets.Movement]], bytes]
 """Makes a file of a ledger, such as a form of the room `forms`."""
@@ -66,6 +69,7 @@ class _Head(msgspec.Struct, frozen=True):
 
 class _Entry(msgspec.Struct, frozen=True):
     movement_id: int
+    sequence: int
     at: datetime.datetime
     kind: Kind
     first_serial: int
@@ -75,10 +79,11 @@ class _Entry(msgspec.Struct, frozen=True):
     to_state: State
     document_number: str
     reason: str
+    subject: str
     actor: str
     second_actor: str | None
     third_actor: str | None
-    counters: int | None
+    countered: int | None
     sheet_count: int
     received: int
     issued: int
@@ -129,7 +134,8 @@ async def write(
             )
             page = asyncio.run_coroutine_threadsafe(asked, loop).result()
             for entry in page:
-                yield _line(entry, series, names.get(entry.city_code, entry.city_code))
+                elsewhere = names.get(entry.city_code, entry.city_code)
+                yield _line(entry, series, elsewhere, of_province=holder == PROVINCE)
             if len(page) < _PAGE:
                 return
             after_at, after = page[-1].at, page[-1].movement_id
@@ -154,6 +160,7 @@ async def summary(connection: Connection, actor: Actor, period: Period) -> Summa
     """
     lines = await _summary(connection, **period.moments(), day=period.last)
     return Summary(
+        centre=await orders.centre_name(connection, actor.city_code, period.last),
         period_from=period.first,
         period_until=period.last,
         lines=tuple(lines),
@@ -161,16 +168,20 @@ async def summary(connection: Connection, actor: Actor, period: Period) -> Summa
     )
 
 
-def _line(entry: _Entry, series: Series, elsewhere: str) -> sheets.Movement:
+def _line(entry: _Entry, series: Series, elsewhere: str, *, of_province: bool) -> sheets.Movement:
     """Write one line; `elsewhere` is the city concerned in the ledger of the province."""
     what = WORDS[entry.kind][0] + (f"（{elsewhere}）" if elsewhere else "")
-    remarks = [f"流水 {entry.movement_id}"]
-    if entry.counters is not None:
-        remarks.append(f"冲正流水 {entry.counters}")
+    chain = f"{entry.city_code}#" if of_province else ""
+    remarks = [f"流水 {chain}{entry.sequence}"]
+    if entry.countered is not None:
+        remarks.append(f"冲正流水 {chain}{entry.countered}")
     if not (entry.received or entry.issued or entry.spoiled):
         states = f"{WORDS[entry.from_state][0]} → {WORDS[entry.to_state][0]}"
         remarks.append(f"{entry.sheet_count} 张 {states}")
-    others = [one for one in (entry.second_actor, entry.third_actor) if one]
+    persons = [one for one in (entry.actor, entry.second_actor, entry.third_actor) if one]
+    if entry.subject.startswith(_BY_SECOND):
+        persons.reverse()
+    handler, *others = persons
     takes = entry.kind is Kind.DRAW  # its second person is who takes the blanks
     return sheets.Movement(
         moved_on=entry.at.astimezone(LEGAL_ZONE).date(),
@@ -180,7 +191,7 @@ def _line(entry: _Entry, series: Series, elsewhere: str) -> sheets.Movement:
         received=entry.received,
         issued=entry.issued,
         spoiled=entry.spoiled,
-        handler=entry.actor,
+        handler=handler,
         reviewer="" if takes else "、".join(others),
         recipient="、".join(others) if takes else "",
         remark="；".join(remarks),

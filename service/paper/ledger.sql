@@ -15,15 +15,21 @@ from centre_on(:day),
 where centre_on.city_code = :holder;
 
 -- page(holder, series_id, after_at, after, ending, last_movement, count) -> [_Entry]
--- Movements in the order of their time, a page after another.
-select movement_id, at, kind, lower(serials) as first_serial, upper(serials) - 1 as last_serial,
-    city_code, from_state, to_state, document_number, reason, actor, second_actor, third_actor,
-    counters, sheet_count, received, issued, spoiled
-from blank_entry
-where holder = :holder and (:holder = '510000' or city_code = :holder)
-    and series_id = :series_id and (at, movement_id) > (:after_at, :after) and at < :ending
-    and movement_id <= :last_movement
-order by at, movement_id limit :count;
+-- Movements in the order of their time, a page after another, with their places in their chains.
+with page as (
+    select * from blank_entry
+    where holder = :holder and (:holder = '510000' or city_code = :holder)
+        and series_id = :series_id and (at, movement_id) > (:after_at, :after) and at < :ending
+        and movement_id <= :last_movement
+    order by at, movement_id limit :count
+)
+select page.movement_id, moved.sequence, page.at, page.kind, lower(page.serials) as first_serial,
+    upper(page.serials) - 1 as last_serial, page.city_code, page.from_state, page.to_state,
+    page.document_number, page.reason, moved.subject, page.actor, page.second_actor,
+    page.third_actor, countered.sequence as countered, sheet_count, received, issued, spoiled
+from page join blank_movement moved using (movement_id)
+    left join blank_movement countered on countered.movement_id = page.counters
+order by page.at, page.movement_id limit :count;
 
 -- names(day) -> [City]
 -- What the cities are called.

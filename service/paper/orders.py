@@ -137,7 +137,6 @@ class Doomed(Sheets, frozen=True, kw_only=True):
 
 
 class _Countered(msgspec.Struct, frozen=True):
-    series_code: str
     person_count: int
     counterable: bool
 
@@ -208,9 +207,15 @@ async def ask(
 
 
 async def counter(
-    connection: Connection, actor: Actor, movement_id: int, typed: str, grounds: Grounds
+    connection: Connection,
+    actor: Actor,
+    series: Series,
+    sequence: int,
+    *,
+    typed: str,
+    grounds: Grounds,
 ) -> int:
-    """Ask that a movement is taken back, whole or the serials typed of it.
+    """Ask that a movement of one's own chain is taken back, whole or the serials typed of it.
 
     Raises:
         MovementUnknown, CounterImpossible: there is none, or none to be taken back here.
@@ -219,23 +224,20 @@ async def counter(
         GroundsAbsent, SerialsInOtherState: as `ask`.
     """
     accounts.require(actor, Act.ORDER_ASK)
-    moved = await blanks.moved(connection, movement_id)
-    countered = await _countered(connection, movement_id=movement_id)
-    if moved.city_code != actor.city_code:
-        raise NotYourCity
+    moved = await blanks.in_chain(connection, actor.city_code, series, sequence)
+    countered = await _countered(connection, movement_id=moved.movement_id)
     if countered is None or not countered.counterable or moved.kind in _OTHERS:
-        raise CounterImpossible(movement_id=movement_id, kind=" ".join(WORDS[moved.kind]))
-    series = await blanks.find(connection, countered.series_code)
+        raise CounterImpossible(sequence=sequence, kind=" ".join(WORDS[moved.kind]))
     ranges = series.numerals.read(typed) if typed else (moved.range,)
     if strange := serials.minus(ranges, [moved.range]):
         raise SerialsNotMoved(
             tuple(series.numerals.finding(one, "不在其内", "not in it") for one in strange),
-            count=serials.count(strange), movement_id=movement_id,
+            count=serials.count(strange), sequence=sequence,
             serials=series.numerals.range_text(moved.range),
         )  # fmt: skip
     wish = _Wish(
         kind=Kind.COUNTER, from_state=moved.to_state, to_state=moved.from_state, ranges=ranges,
-        counters=movement_id, person_count=max(countered.person_count, 2),
+        counters=moved.movement_id, person_count=max(countered.person_count, 2),
     )  # fmt: skip
     return await _ask(connection, actor, series, wish, grounds)
 

@@ -1,10 +1,8 @@
 -- countered(movement_id) -> _Countered?
--- The series that moved, how many persons its path needs, and whether it may be taken back.
-select series_code, coalesce(person_count, 2) as person_count,
-    coalesce(counterable, false) as counterable
-from blank_movement moved join blank_series using (series_id)
-    left join blank_path path on (path.kind, path.from_state, path.to_state)
-        = (moved.kind, moved.from_state, moved.to_state)
+-- How many persons the path of a movement needs, and whether it may be taken back.
+select coalesce(person_count, 2) as person_count, coalesce(counterable, false) as counterable
+from blank_movement moved left join blank_path path on (path.kind, path.from_state, path.to_state)
+    = (moved.kind, moved.from_state, moved.to_state)
 where movement_id = :movement_id;
 
 -- moved_since(movement_id) -> [Held]

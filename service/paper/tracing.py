@@ -65,7 +65,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an event concerns; what does not belong to it is left out. Days are ISO."""
 
     city_code: str
-    movement_id: int | None = None
+    sequence: int | None = None
     first_serial: int | None = None
     last_serial: int | None = None
     from_state: str | None = None

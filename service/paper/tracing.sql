@@ -4,9 +4,10 @@ select at, act, actors, document_number, reason, told from (
     select at, 'blank:' || kind as act,
         array_remove(array[actor, second_actor, third_actor], null) as actors,
         moved.document_number, moved.reason, jsonb_build_object(
-            'movement_id', movement_id, 'city_code', moved.city_code,
+            'sequence', sequence, 'city_code', moved.city_code,
             'first_serial', lower(serials), 'last_serial', upper(serials) - 1,
-            'from_state', from_state, 'to_state', to_state, 'counters', counters,
+            'from_state', from_state, 'to_state', to_state, 'counters', (select countered.sequence from blank_movement countered
+                where countered.movement_id = moved.counters),
             'subject', subject, 'requisition_id', requisition_id) as told
     from blank_history(:series_id, int8multirange(int8range(:serial, :serial, '[]'))) moved
         left join consignment on consignment_id

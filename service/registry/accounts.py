@@ -4,6 +4,7 @@ Every act names an account and is proved by that account's own secret, at the co
 nobody acts under another's name. What a role may do stands in one table, `GRANTS`.
 """
 
+import datetime
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -36,6 +37,14 @@ class Role(StrEnum):
     KEEPER = "keeper"
     AUDITOR = "auditor"
 
+
+ROLE_WORDS = {
+    Role.PROVINCE: "省中心 province",
+    Role.OPERATOR: "经办 operator",
+    Role.REVIEWER: "复核 reviewer",
+    Role.KEEPER: "库管 keeper",
+    Role.AUDITOR: "审计 auditor",
+}
 
 _REGISTRY = {
     Act.PROJECT_RECORD, Act.SESSION_ANNOUNCE, Act.EXCEPTION_RECORD, Act.INSTITUTION_RECORD,
@@ -97,6 +106,15 @@ class Actor(msgspec.Struct, frozen=True):
     city_code: str
 
 
+class Account(msgspec.Struct, frozen=True):
+    """An account, live or ended; names are never used again."""
+
+    account_name: str
+    role: Role
+    city_code: str
+    disabled_at: datetime.datetime | None
+
+
 class _Account(msgspec.Struct, frozen=True):
     account_name: str
     role: Role
@@ -109,6 +127,7 @@ _add = _sql.run("add")
 _disable = _sql.perhaps("disable", str)
 _lock_founding = _sql.run("lock_founding")
 _founded = _sql.one("founded", bool)
+_every = _sql.many("all_accounts", Account)
 
 
 async def authenticate(connection: Connection, account_name: str, secret: str) -> Actor:
@@ -131,10 +150,12 @@ def require(actor: Actor, act: Act) -> None:
     """Refuse an act that the actor's role is not granted.
 
     Raises:
-        ActNotGranted: with the role and the act.
+        ActNotGranted: with the role, the roles that may, and the act.
     """
     if act not in GRANTS[actor.role]:
-        raise ActNotGranted(account=actor.account_name, role=actor.role.value, act=act.value)
+        granted = "、".join(ROLE_WORDS[role] for role, acts in GRANTS.items() if act in acts)
+        role = ROLE_WORDS[actor.role]
+        raise ActNotGranted(account=actor.account_name, role=role, granted=granted, act=act.value)
 
 
 async def found(connection: Connection, *, account_name: str, secret: str) -> Actor:
@@ -194,6 +215,16 @@ async def disable(connection: Connection, actor: Actor, account_name: str) -> No
     if await _disable(connection, account_name=account_name) is None:
         raise AccountUnknown(account=account_name)
     await write(connection, actor, Act.ACCOUNT_DISABLE, account_name, {})
+
+
+async def every(connection: Connection, actor: Actor) -> list[Account]:
+    """List all accounts to those who add them.
+
+    Raises:
+        ActNotGranted: the actor adds none.
+    """
+    require(actor, Act.ACCOUNT_ADD)
+    return await _every(connection)
 
 
 async def write(

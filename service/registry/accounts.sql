@@ -14,6 +14,11 @@ update account set disabled_at = now()
 where account_name = :account_name and disabled_at is null
 returning account_name;
 
+-- all_accounts() -> [Account]
+-- Every account that there ever was, as far as the actor's city sees it.
+select account_name, role, city_code, disabled_at from account
+order by city_code, role, account_name limit 10000;
+
 -- founded() -> bool
 -- Whether there is any account.
 select exists (select 1 from account);

@@ -62,6 +62,7 @@ class Pages:
             link=functools.partial(_link, language),
             asset=self._asset,
             words=decision.WORDS,
+            headline=decision.headline,
             **facts,
         )
 

@@ -63,8 +63,13 @@ class Ordering(Hands):
         by = somebody(luck, *(one for one in KEEPERS if city_of(one) == moved.chain))
         step = moved.back(some(luck, moved.some))
         typed = self.series[moved.code].numerals.ranges_text(serials.of(step.some))
+        chained = [
+            one for one, step in self.log if (step.chain, step.code) == (moved.chain, moved.code)
+        ]
+        sequence = chained.index(movement_id) + 1 if city_of(by) == moved.chain else 10**9
+        act = partial(orders.counter, typed=typed, grounds=GROUNDS)
         if self._does(
-            by, orders.counter, movement_id, typed, GROUNDS,
+            by, act, self.series[moved.code], sequence,
             unless=stranger(by, "keeper province", moved.chain, errors.MovementUnknown)
             | when(not moved.is_counterable, errors.CounterImpossible)
             | when(set(step.some) - set(moved.some), errors.SerialsNotMoved)

@@ -118,6 +118,7 @@ create table hand_over (
 );
 comment on table hand_over is 'Who collected a paper: its holder, or an agent with a document of authority.';
 create index hand_over_of_paper on hand_over (paper_id);
+create index hand_over_of_document on hand_over (document_number);
 
 create table paper_change (
     change_id bigint generated always as identity primary key,

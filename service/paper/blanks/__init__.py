@@ -28,6 +28,7 @@ from service.ground.errors import (
     SerialsInOtherState,
     SerialsKnown,
     SerialsUnknown,
+    SeriesExists,
     SeriesUnknown,
 )
 from service.ground.statements import Perhaps
@@ -130,6 +131,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Kind.COUNTER: ("冲正", "countered"),
 }
 """What states and kinds are called, in Chinese and in English."""
+ELSEWHERE = ("属于其他市（州）或省中心", "another city's or the province's")
 
 
 class NewSeries(Fact, frozen=True, kw_only=True):
@@ -137,6 +139,7 @@ class NewSeries(Fact, frozen=True, kw_only=True):
 
     insert: ClassVar[Perhaps[str]] = _sql.perhaps("record_series", str)
     act: ClassVar[Act] = Act.SERIES_RECORD
+    not_kept: ClassVar[type[Refusal]] = SeriesExists
 
     series_code: SeriesCode
     year: Annotated[int, Meta(ge=2000, le=2999, description="年份 / year")]
@@ -277,6 +280,7 @@ _held = _sql.many("held", Held)
 _stock = _sql.many("stock", Stock)
 _pace = _sql.many("pace", Pace)
 _moved = _sql.perhaps("moved", Moved)
+_in_chain = _sql.perhaps("in_chain", Moved)
 _of_subject = _sql.many("moved_of_subject", Moved)
 
 
@@ -415,7 +419,21 @@ async def moved(connection: Connection, movement_id: int) -> Moved:
     """
     found = await _moved(connection, movement_id=movement_id)
     if found is None:
-        raise MovementUnknown(movement_id=movement_id)
+        raise MovementUnknown(movement=f"movement_id {movement_id}")
+    return found
+
+
+async def in_chain(connection: Connection, city_code: str, series: Series, sequence: int) -> Moved:
+    """Return the movement at a place of a city's chain of a series, which is its 流水.
+
+    Raises:
+        MovementUnknown: the chain does not reach that far, or is another city's.
+    """
+    found = await _in_chain(
+        connection, city_code=city_code, series_id=series.series_id, sequence=sequence
+    )
+    if found is None:
+        raise MovementUnknown(movement=f"{series.series_code} {city_code}#{sequence}")
     return found
 
 
@@ -426,9 +444,7 @@ async def moved_of(connection: Connection, subject: str) -> list[Moved]:
 
 def place_words(place: Place) -> tuple[str, str]:
     """Say where serials are, in Chinese and in English."""
-    zh, en = WORDS.get(
-        place.state, ("属于其他市（州）或省中心", "another city's or the province's")
-    )
+    zh, en = WORDS.get(place.state, ELSEWHERE)
     if place.city_code is None:
         return zh, en
     return f"{place.city_code} {zh}", f"{place.city_code} {en}"

@@ -17,7 +17,7 @@ import msgspec
 
 from service.issuing.batches import LEGAL_ZONE
 from service.paper.forms import leaves
-from service.paper.forms.sheets import Ledger, Movement, Sheet
+from service.paper.forms.sheets import Ledger, Movement, Seal, Sheet
 from signing import Form
 
 
@@ -28,24 +28,37 @@ class Forms:
         self._fonts = fonts
         self._open = functools.cache(lambda name: Form(folder / name, fonts))
 
-    def pdf(self, sheet: Sheet, *, printed_at: datetime.datetime) -> bytes:
-        """Draw any form but the ledger.
+    def pdf(
+        self, sheet: Sheet, *, printed_at: datetime.datetime, seal: Seal | None = None
+    ) -> bytes:
+        """Draw any form but the ledger; with `seal` it says that it is sealed.
 
         Raises: FormNotDrawn.
         """
-        return self._draw(sheet.form, msgspec.to_builtins(sheet), printed_at)
+        return self._draw(sheet.form, msgspec.to_builtins(sheet), printed_at, seal)
 
     def ledger_pdf(
-        self, ledger: Ledger, movements: Iterable[Movement], *, printed_at: datetime.datetime
+        self,
+        ledger: Ledger,
+        movements: Iterable[Movement],
+        *,
+        printed_at: datetime.datetime,
+        seal: Seal | None = None,
     ) -> bytes:
         """Draw a ledger of at most `leaves.MOVEMENT_COUNT_MAX` movements.
 
         Raises: FormNotDrawn, LedgerTooLong.
         """
         laid_out = leaves.lay_out(ledger, movements, leaves.advances(self._fonts))
-        return self._draw("ledger", msgspec.to_builtins(ledger) | laid_out, printed_at)
+        return self._draw("ledger", msgspec.to_builtins(ledger) | laid_out, printed_at, seal)
 
-    def _draw(self, name: str, facts: dict[str, Any], printed_at: datetime.datetime) -> bytes:
-        printed = printed_at.astimezone(LEGAL_ZONE).strftime("%Y-%m-%d %H:%M")
-        told = msgspec.json.encode(facts | {"printed": printed})
+    def _draw(
+        self, name: str, facts: dict[str, Any], printed_at: datetime.datetime, seal: Seal | None
+    ) -> bytes:
+        foot = {
+            "printed": printed_at.astimezone(LEGAL_ZONE).strftime("%Y-%m-%d %H:%M"),
+            "sealed_by": seal and seal.centre,
+            "specimen": bool(seal and seal.specimen),
+        }
+        told = msgspec.json.encode(facts | {"foot": foot})
         return self._open(name).render(told, rendered_at=printed_at)

@@ -21,12 +21,13 @@ from service.paper.forms.sheets import Ledger, Movement, Sums
 MOVEMENT_COUNT_MAX = 5_000
 """Some 200 leaves, drawn in 1 s and 300 MB; more is a workbook, or printed by shorter periods."""
 
-_WIDTHS_MM = (18, 44, 36, 35, 14, 14, 13, 16, 19, 19, 19, 20)
+_WIDTHS_MM = (18, 41, 27, 35, 14, 14, 13, 16, 18, 18, 19, 34)
 _PADDING_MM = 2
 _EM_MM = 7.5 * 25.4 / 72
 _LINES_FIRST, _LINES = 44, 56
-_LINES_MAX = 40
+_LINES_MAX = 39
 _CARRIED = 2  # lines of 过次页
+_CLOSING = 13  # of the sum, of what it adds up to and of where it is signed
 _PIECE = re.compile(r"[!-~]+[，。、；：！？）〕》”’]*|[^\n][，。、；：！？）〕》”’]*")
 
 
@@ -50,23 +51,36 @@ def lay_out(
     Raises: LedgerTooLong.
     """
     sums = Sums(balance=ledger.opening)
-    wrap = functools.lru_cache(4096)(functools.partial(_wrap, advance=advance))
     pages = [_Leaf(_LINES_FIRST)]
     pages[0].add(_told("期初结存", sums))
-    for number, one in enumerate(movements):
-        if number == MOVEMENT_COUNT_MAX:
-            raise LedgerTooLong(limit=MOVEMENT_COUNT_MAX)
-        before, sums = sums, sums.after(one)
-        for cells in _pieces(list(map(wrap, _row(one, sums.balance), _WIDTHS_MM))):
-            if not pages[-1].has_room(cells):
-                pages[-1].add(_told("过次页", before))
-                pages.append(_Leaf(_LINES))
-                pages[-1].add(_told("承前页", before))
-            pages[-1].add(cells)
-            before = sums
+    for cells, after, is_last in _rows(sums, movements, advance):
+        if not pages[-1].has_room(cells, _CLOSING if is_last else _CARRIED):
+            pages[-1].add(_told("过次页", sums))
+            pages.append(_Leaf(_LINES))
+            pages[-1].add(_told("承前页", sums))
+        pages[-1].add(cells)
+        sums = after
     pages[-1].add(_told("本期合计及期末结存", sums))
     told = msgspec.structs.asdict(sums)
     return told | {"widths": _WIDTHS_MM, "pages": [page.told() for page in pages]}
+
+
+def _rows(
+    sums: Sums, movements: Iterable[Movement], advance: Mapping[str, float]
+) -> Iterator[tuple[Sequence[Sequence[str]], Sums, bool]]:
+    """Wrap the movements in pieces that fit a page; tell the sums after each, and the last."""
+    wrap = functools.lru_cache(4096)(functools.partial(_wrap, advance=advance))
+    waiting: tuple[Sequence[Sequence[str]], Sums] | None = None
+    for number, one in enumerate(movements):
+        if number == MOVEMENT_COUNT_MAX:
+            raise LedgerTooLong(limit=MOVEMENT_COUNT_MAX)
+        sums = sums.after(one)
+        for cells in _pieces(list(map(wrap, _row(one, sums.balance), _WIDTHS_MM))):
+            if waiting:
+                yield *waiting, False
+            waiting = cells, sums
+    if waiting:
+        yield *waiting, True
 
 
 class _Leaf:
@@ -77,9 +91,9 @@ class _Leaf:
         self._columns: list[list[str]] = [[] for _ in _WIDTHS_MM]
         self._rules: list[int] = []
 
-    def has_room(self, cells: Sequence[Sequence[str]]) -> bool:
+    def has_room(self, cells: Sequence[Sequence[str]], below: int) -> bool:
         used = self._rules[-1] if self._rules else 0
-        return used + max(map(len, cells)) + 1 + _CARRIED <= self._room
+        return used + max(map(len, cells)) + 1 + below <= self._room
 
     def add(self, cells: Sequence[Sequence[str]]) -> None:
         height = max(map(len, cells)) + 1

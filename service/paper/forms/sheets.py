@@ -15,6 +15,13 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     form: ClassVar[str]
 
 
+class Seal(msgspec.Struct, frozen=True):
+    """Whose electronic seal a sheet is about to carry, and whether that is a specimen's."""
+
+    centre: str
+    specimen: bool
+
+
 class ProjectLine(msgspec.Struct, frozen=True, kw_only=True):
     """The archived passes of one project that a requisition asks paper for."""
 
@@ -114,10 +121,11 @@ class SummaryLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(Sheet, frozen=True, kw_only=True):
-    """收发存汇总表 of the whole province."""
+    """收发存汇总表 of what one centre may see: a city its own, the province all."""
 
     form: ClassVar[str] = "summary"
 
+    centre: str
     period_from: datetime.date
     period_until: datetime.date
     lines: tuple[SummaryLine, ...]
@@ -160,6 +168,7 @@ class Destruction(Sheet, frozen=True, kw_only=True):
 
     centre: str
     document_number: str
+    reason: str
     destroyed_on: datetime.date | None = None
     lines: tuple[DestructionLine, ...]
     keeper: str | None = None

@@ -39,8 +39,8 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 _DAY_ZERO = datetime.date(1899, 12, 30)
 _LEDGER = {
-    "日期": 11, "摘要": 30, "凭证号": 24, "号段起止": 24, "收": 9, "发": 9, "废": 9, "存": 10,
-    "经手人": 11, "复核人": 11, "领取人签收": 12, "备注": 20,
+    "日期": 11, "摘要": 26, "凭证号": 20, "号段起止": 24, "收": 9, "发": 9, "废": 9, "存": 10,
+    "经手人": 11, "复核人": 11, "领取人签收": 12, "备注": 36,
 }  # fmt: skip
 _SUMMARY = {
     "city_name": "市（州）", "series": "系列", "opening": "期初", "received": "收入",
@@ -198,10 +198,11 @@ def requisition(sheet: Requisition, *, printed_at: datetime.datetime) -> bytes:
 
 
 def summary(sheet: Summary, *, printed_at: datetime.datetime) -> bytes:
-    """Write the 收发存汇总表 of the province."""
+    """Write the 收发存汇总表 of a centre."""
     book = _Book("空白证书收发存汇总表", (22, 20, *[11] * 12), printed_at)
     book.sheet.set_landscape()
-    book.line(f"期间：{sheet.period_from} 至 {sheet.period_until}　制表人：{sheet.drawn_up_by}")
+    period = f"{sheet.period_from} 至 {sheet.period_until}"
+    book.line(f"单位：{sheet.centre}　期间：{period}　制表人：{sheet.drawn_up_by}")
     book.head(_SUMMARY.values())
     first = book.row
     for one in sheet.lines:
@@ -214,4 +215,6 @@ def summary(sheet: Summary, *, printed_at: datetime.datetime) -> bytes:
         if place > 1
     ]
     book.cells(["合计", "", *totals], "sum")
+    if len({one.city_name for one in sheet.lines}) > 1:
+        book.line("合计的收入、发出含单位之间的调拨，收发双方各计一次。")
     return book.close()

@@ -20,6 +20,7 @@ from service.ground.errors import (
     GroundsAbsent,
     HandOverDateUnfit,
     HandOverRefused,
+    NothingToHandOver,
     PaperUnknown,
 )
 from service.issuing.batches import LEGAL_ZONE
@@ -106,7 +107,7 @@ def signature_sheet(actor: Actor, found: Sequence[Paper], document_number: str) 
 
     Raises:
         ActNotGranted: the actor hands no papers over.
-        HandOverRefused: naming what is not to be handed over.
+        NothingToHandOver, HandOverRefused: naming what is not to be handed over.
     """
     accounts.require(actor, Act.PAPER_HAND_OVER)
     _require_ready(found)
@@ -139,6 +140,7 @@ async def hand_over(
     Raises:
         CollectorUnproven: no id was checked, or an agent lacks name or authority document.
         HandOverDateUnfit: the day lies before printing, or after today.
+        NothingToHandOver: there are none.
         HandOverRefused: naming what is handed over already, or whose certificate is not valid.
     """
     accounts.require(actor, Act.PAPER_HAND_OVER)
@@ -202,12 +204,14 @@ def _require_collector(collected: Collected) -> None:
 
 def _require_ready(found: Sequence[Paper]) -> None:
     """Refuse what cannot be handed over, all at once; nothing at all is refused too."""
+    if not found:
+        raise NothingToHandOver
     findings = tuple(
         Finding(
             code="HandOverRefused",
             zh=f"{one.serial_text}：纸质证书{_PAPER_WORDS[one.state][0]}，"
             f"证书{'' if one.is_newest else '已有新版本，'}{STANDING_WORDS[one.certificate]}",
-            en=f"paper {one.state}, certificate {one.certificate}"
+            en=f"paper {_PAPER_WORDS[one.state][1]}, certificate {one.certificate}"
             + ("" if one.is_newest else ", of an older version"),
             column="编号 number",
             value=one.number,
@@ -215,7 +219,7 @@ def _require_ready(found: Sequence[Paper]) -> None:
         for one in found
         if (one.state, one.certificate, one.is_newest) != ("printed", "valid", True)
     )
-    if findings or not found:
+    if findings:
         raise HandOverRefused(findings)
 
 

@@ -57,6 +57,9 @@ class State(StrEnum):
     DECLINED = "declined"
 
 
+STATE_WORDS = {State.ASKED: "提出 asked", State.DONE: "已办 done", State.DECLINED: "退回 declined"}
+
+
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A change of a paper that waits for its second person."""
 
@@ -232,7 +235,7 @@ async def _locked(connection: Connection, change_id: int) -> _Asked:
     if asked is None:
         raise ChangeUnknown(change_id=change_id)
     if asked.state is not State.ASKED:
-        raise ChangeDecided(change_id=change_id, state=asked.state.value)
+        raise ChangeDecided(change_id=change_id, state=STATE_WORDS[asked.state])
     return asked
 
 

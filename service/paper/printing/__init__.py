@@ -89,6 +89,7 @@ class Drawn(msgspec.Struct, frozen=True):
     """The blanks of a round, in order."""
 
     round: int
+    series_code: str
     serials: str
     sheet_count: int
 
@@ -191,7 +192,8 @@ async def draw(
         numbers=[line.number for line in lines],
         versions=[line.version for line in lines],
     )
-    drawn = Drawn(run.round + 1, series.numerals.ranges_text(ranges), len(lines))
+    serials_text = series.numerals.ranges_text(ranges)
+    drawn = Drawn(run.round + 1, series.series_code, serials_text, len(lines))
     await _tell(connection, actor, Act.RUN_DRAW, run, msgspec.structs.asdict(drawn))
     return drawn
 

@@ -4,6 +4,7 @@ Paper is wanted by what we sealed and issued, is valid in its newest version, ha
 and is in no open run. Everything that is not is named at once with its reason.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -76,7 +77,7 @@ async def plan_batch(connection: Connection, actor: Actor, batch_id: int) -> Pla
 
     Raises:
         BatchUnknown: there is none in the actor's city, or it has no certificates.
-        PaperNotWanted: none of it wants paper, with every reason.
+        PaperNotWanted: none of it wants paper, with every reason once.
         CertificateBeingPrinted: as `plan`.
     """
     accounts.require(actor, Act.RUN_PLAN)
@@ -84,10 +85,10 @@ async def plan_batch(connection: Connection, actor: Actor, batch_id: int) -> Pla
     if not numbers:
         raise BatchUnknown(batch_id=batch_id)
     found = await _wanting(connection, numbers=numbers)
-    against = tuple(finding for one in found for finding in _against(one))
+    against = _folded(found)
     wanting = [one for one in found if not list(_against(one))]
     if not wanting:
-        raise PaperNotWanted(against, count=len(against))
+        raise PaperNotWanted(against, count=len(found))
     if over := wanting[LINES_MAX:]:
         zh = f"另 {len(over)} 张在一次上限 {LINES_MAX} 张之外，请再列任务"
         en = f"{len(over)} more than a run takes: plan another"
@@ -127,6 +128,22 @@ def _against(one: _Wanting) -> Iterator[Finding]:
         yield _finding(one.number, f"已有纸质证书 {one.paper}", f"is on paper {one.paper}")
     elif one.run_id is not None:
         yield _finding(one.number, f"已列入打印任务 {one.run_id}", f"is in run {one.run_id}")
+
+
+def _folded(found: Sequence[_Wanting]) -> tuple[Finding, ...]:
+    """Say each reason once, with how many certificates it keeps from paper."""
+    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for one in found:
+        for finding in _against(one):
+            paper = f" {one.paper}"
+            reason = finding.zh.removesuffix(paper), finding.en.removesuffix(paper)
+            groups[reason].append(finding)
+    return tuple(
+        same[0]
+        if len(same) == 1
+        else _finding(f"{same[0].value} … {same[-1].value}", f"{zh}（{len(same)} 张）", en)
+        for (zh, en), same in groups.items()
+    )
 
 
 def _finding(number: str, zh: str, en: str) -> Finding:

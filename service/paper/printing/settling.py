@@ -103,7 +103,8 @@ def settle(sheets: Sequence[Sheet], said: Said, numerals: Numerals) -> list[Sett
         ),
         *round_.named(
             set(blank) - unprinted,
-            "空走的一张须说明作废还是未打印", "passed blank: is it spoiled or not printed?",
+            "空走，须说明作废（--spoiled）还是未打印（--not-printed）",
+            "passed blank: is it --spoiled or --not-printed?",
         ),
         *round_.on_two_sheets(bears),
     ]  # fmt: skip
