@@ -5,12 +5,25 @@ likes without acting out how the paper came there. Consignments are the exceptio
 acts is one call by whoever does it.
 """
 
+import datetime
 from collections.abc import Sequence
+
+import msgspec
 
 from service.ground.db import Connection
 from service.paper import blanks, orders
 from service.paper import supply as consignments
-from service.paper.blanks import Kind, Movement, NewSeries, PaperKind, Series, State, check, records
+from service.paper.blanks import (
+    Kind,
+    Moved,
+    Movement,
+    NewSeries,
+    PaperKind,
+    Series,
+    State,
+    check,
+    records,
+)
 from service.paper.blanks.serials import Range
 from service.paper.orders import Grounds
 from service.paper.supply import Consignment, Sending, arrivals
@@ -213,3 +226,13 @@ async def holds(world: World) -> None:
         there = await sheets(world, row["city_code"])
         sent = (row["dispatched"] or 0) - (row["undone"] or 0) - (row["lost"] or 0)
         assert sent == there.get("in-transit", 0) + (row["received"] or 0) + there.get("short", 0)
+
+
+async def moved_of(owner: Connection, subject: str) -> list[Moved]:
+    """What belongs to a consignment, an order or a stocktake, in order."""
+    rows = await owner.fetch(
+        "select *, lower(serials) as first_serial, upper(serials) - 1 as last_serial"
+        " from blank_movement where subject = $1 order by movement_id",
+        subject,
+    )
+    return [msgspec.convert(dict(row), Moved, builtin_types=(datetime.datetime,)) for row in rows]

@@ -24,7 +24,7 @@ from service.ground.errors import (
     SettlementUnfit,
     SupplyImpossible,
 )
-from service.paper import blanks, orders
+from service.paper import orders
 from service.paper.blanks import Kind, check, records
 from service.paper.blanks import State as Place
 from service.paper.orders import Grounds
@@ -176,7 +176,7 @@ async def test_damage_that_was_none_is_taken_back_and_everything_above_stays_tru
     sent = await dispatch(world, 12, requisition_id=number)
     await receive(world, sent, 12, damaged=[(3, 4)])
     async with world.connection() as owner:
-        spoiled = (await blanks.moved_of(owner, f"consignment:{sent.consignment_id}"))[-1]
+        spoiled = (await stationery.moved_of(owner, f"consignment:{sent.consignment_id}"))[-1]
         assert spoiled.kind is Kind.SPOIL
     for sequence, some, by, second in (
         (spoiled.sequence, "0000004", KEEPER, f"reviewer-{CHENGDU}"),

@@ -199,7 +199,7 @@ async def test_opening_stock_enters_the_books_when_a_second_person_confirms(
     assert (await confirm(world, order_id, by=second)).sheet_count == 501
     assert await held(world, place[1], city_code=place[0]) == ((1, 500), (700, 700))
     async with world.connection() as owner:
-        (one, _) = await blanks.moved_of(owner, f"blank-order:{order_id}")
+        (one, _) = await stationery.moved_of(owner, f"blank-order:{order_id}")
     assert (one.kind, one.actor, one.second_actor, one.third_actor) == ("open", by, second, None)
     assert (one.document_number, one.reason) == (DOCUMENT, GROUNDS.reason)
     with pytest.raises(SerialsKnown) as refused:
@@ -339,7 +339,7 @@ async def test_a_movement_is_taken_back_whole_or_in_part_by_two_persons(world: W
     assert await held(world, Place.AT_CITY) == ((1, 100),)
     opened = await confirm(world, await ask(world, Kind.OPEN, (501, 510)))
     async with world.connection() as owner:
-        (moved,) = await blanks.moved_of(owner, opened.subject)
+        (moved,) = await stationery.moved_of(owner, opened.subject)
     await confirm(world, await counter(world, moved.movement_id))
     assert await held(world, Place.AT_CITY) == ((1, 100),)
     await sound(world)
@@ -417,7 +417,7 @@ async def test_sheets_are_destroyed_by_their_keeper_before_two_witnesses(world: 
     assert (signed.state, signed.witnessed_by, signed.decided_by) == ("done", OPERATOR, REVIEWER)
     assert await held(world, Place.DESTROYED) == ((3, 5), (9, 9))
     async with world.connection() as owner:
-        moved = await blanks.moved_of(owner, signed.subject)
+        moved = await stationery.moved_of(owner, signed.subject)
     assert {(one.actor, one.second_actor, one.third_actor) for one in moved} == {
         (KEEPER, OPERATOR, REVIEWER)
     }
@@ -437,7 +437,7 @@ async def test_what_was_destroyed_only_on_paper_comes_back_before_two_witnesses(
     await witness(world, order_id, by=REVIEWER)
     signed = await witness(world, order_id, by="province")  # sent by the province to see it done
     async with world.connection() as owner:
-        (moved,) = await blanks.moved_of(owner, signed.subject)
+        (moved,) = await stationery.moved_of(owner, signed.subject)
     back = await counter(world, moved.movement_id, "0000004")
     with pytest.raises(OrderSignedOtherwise):
         await confirm(world, back)

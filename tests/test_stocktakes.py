@@ -226,7 +226,7 @@ async def test_all_differences_are_listed_at_once_and_settled_as_far_as_may_be(
     assert await held(world, Place.LOST) == ((10, 10), (23, 23), (93, 94))
     assert await held(world, Place.DRAWN) == ((31, 33),)
     async with world.connection() as owner:
-        moved = await blanks.moved_of(owner, f"stocktake:{stocktake_id}")
+        moved = await stationery.moved_of(owner, f"stocktake:{stocktake_id}")
     assert {(one.kind, one.actor, one.second_actor) for one in moved} == {
         ("adjust", KEEPER, REVIEWER)
     }
@@ -386,7 +386,7 @@ async def test_an_adjustment_that_was_wrong_is_taken_back_by_two_persons(world: 
     await explain(world, stocktake_id)
     await approve(world, stocktake_id)
     async with world.connection() as owner:
-        moved = await blanks.moved_of(owner, f"stocktake:{stocktake_id}")
+        moved = await stationery.moved_of(owner, f"stocktake:{stocktake_id}")
     for one in moved:
         await test_orders.confirm(world, await test_orders.counter(world, one.movement_id))
     assert await held(world, Place.AT_CITY) == ((1, 100),)

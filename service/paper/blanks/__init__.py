@@ -281,7 +281,6 @@ _stock = _sql.many("stock", Stock)
 _pace = _sql.many("pace", Pace)
 _moved = _sql.perhaps("moved", Moved)
 _in_chain = _sql.perhaps("in_chain", Moved)
-_of_subject = _sql.many("moved_of_subject", Moved)
 
 
 async def find(connection: Connection, series_code: str) -> Series:
@@ -435,11 +434,6 @@ async def in_chain(connection: Connection, city_code: str, series: Series, seque
     if found is None:
         raise MovementUnknown(movement=f"{series.series_code} {city_code}#{sequence}")
     return found
-
-
-async def moved_of(connection: Connection, subject: str) -> list[Moved]:
-    """Return the movements that belong to something, in order."""
-    return await _of_subject(connection, subject=subject)
 
 
 def place_words(place: Place) -> tuple[str, str]:

@@ -85,10 +85,3 @@ select movement_id, city_code, series_id, sequence, at, kind, lower(serials) as 
     reason, subject, actor, second_actor, third_actor, counters
 from blank_movement
 where (city_code, series_id, sequence) = (:city_code, :series_id, :sequence);
-
--- moved_of_subject(subject) -> [Moved]
--- What belongs to a consignment, a run, an order or a stocktake.
-select movement_id, city_code, series_id, sequence, at, kind, lower(serials) as first_serial,
-    upper(serials) - 1 as last_serial, from_city, from_state, to_city, to_state, document_number,
-    reason, subject, actor, second_actor, third_actor, counters
-from blank_movement where subject = :subject order by movement_id limit 100000;

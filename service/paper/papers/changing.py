@@ -21,6 +21,7 @@ from service.ground.errors import (
     SecondPersonNeeded,
 )
 from service.issuing.certificates import STANDING_WORDS
+from service.issuing.changes import STATE_WORDS, State
 from service.paper import blanks, papers
 from service.paper.blanks import Movement, serials
 from service.registry import accounts
@@ -47,17 +48,6 @@ KIND_WORDS = {
     Kind.SPOIL: ("作废", "spoil"),
     Kind.UNDO_HAND_OVER: ("撤回核发登记", "undo the hand-over"),
 }
-
-
-class State(StrEnum):
-    """Where a change of a paper stands."""
-
-    ASKED = "asked"
-    DONE = "done"
-    DECLINED = "declined"
-
-
-STATE_WORDS = {State.ASKED: "提出 asked", State.DONE: "已办 done", State.DECLINED: "退回 declined"}
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
