@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import xlsxwriter
 
-from service.issuing.batches.workbook import COLUMNS
+from service.issuing.sheets.layouts import COLUMNS
 from service.registry import people
 from service.registry.people import IdKind
 

@@ -37,9 +37,9 @@ from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.issuing import adoption, changes, numbering
 from service.issuing.adoption import Outcome, files, sheet
-from service.issuing.batches import workbook
-from service.issuing.batches.workbook import Cell, Day
 from service.issuing.numbering import Behind, Body, Segment, Source, Start
+from service.issuing.sheets import layouts
+from service.issuing.sheets.layouts import Cell, Day
 from service.wiring import Desk
 from tests import invented
 from tests.test_numbering import PARTS, SCHEME
@@ -77,7 +77,7 @@ def judge(given: Sequence[Mapping[str, Cell]]) -> tuple[tuple[sheet.Row, ...], l
         (number, tuple(line.get(column) for column in sheet.LAYOUT.columns))
         for number, line in enumerate(given, start=2)
     )
-    judged, errors, _ = sheet.judge(workbook.Sheet(rows=read), TODAY)
+    judged, errors, _ = sheet.judge(layouts.Sheet(rows=read), TODAY)
     return judged, list(errors)
 
 

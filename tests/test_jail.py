@@ -54,7 +54,7 @@ LIMITS = jail.Limits(memory_bytes=512 << 20, cpu_seconds=1, wall_seconds=3, outp
 
 REAL_JOBS = (
     *("signing.examine:look_in_jail", "signing.examine:qr_text", "signing.appearance:read_picture"),
-    *("service.issuing.batches.workbook:read", "service.issuing.adoption.sheet:read_in_jail"),
+    *("service.issuing.sheets.reading:read", "service.issuing.adoption.sheet:read_in_jail"),
 )
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.ground.errors import Finding
-from service.issuing.batches import cells, rows, workbook
+from service.issuing.batches import rows
 from service.issuing.batches.rows import Row
-from service.issuing.batches.workbook import COLUMNS, Cell, Day, Sheet
+from service.issuing.sheets import cells, layouts
+from service.issuing.sheets.layouts import COLUMNS, Cell, Day, Sheet
 from service.registry.people import IdKind
 
 DRAWABLE = frozenset([*range(0x20, 0xA000), 0x20087])
@@ -365,7 +366,7 @@ def test_any_cells_give_rows_or_findings_and_never_raise(lines: list[tuple[Cell,
 
 
 def test_the_example_row_is_ignored_only_while_it_is_the_example() -> None:
-    admission, name = workbook.EXAMPLE
+    admission, name = layouts.EXAMPLE
     example: dict[str, Cell] = {"准考证号": admission, "姓名": name, "总成绩": "?"}
     judged, errors, _ = rows.judge(sheet(example, {}), DRAWABLE, TODAY)
     assert (len(judged), errors) == (1, ())

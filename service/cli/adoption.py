@@ -18,7 +18,7 @@ from service.issuing import adoption
 from service.issuing.adoption import files, sheet
 from service.issuing.adoption.files import Pdf, Survey
 from service.issuing.adoption.sheet import Row
-from service.issuing.batches import workbook
+from service.issuing.sheets import layouts
 from service.registry import catalogue
 from service.wiring import Desk
 
@@ -93,9 +93,7 @@ async def _read(content: bytes) -> tuple[tuple[Row, ...], tuple[Finding, ...]]:
         async with Jail(_READ_JOB, concurrent=1) as cells:
             answer = await cells.run(_READ_JOB, content, jail.WORKBOOK)
         done(1)
-        rows, faults, warnings = sheet.judge(
-            msgspec.convert(answer, workbook.Sheet), acting.today()
-        )
+        rows, faults, warnings = sheet.judge(msgspec.convert(answer, layouts.Sheet), acting.today())
         done(2)
     terminal.findings(warnings, title="提示 warnings") if warnings else None
     return rows, faults

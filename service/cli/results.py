@@ -17,11 +17,12 @@ from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import batches, certificates
 from service.issuing.adoption import sheet as adoption_sheet
-from service.issuing.batches import gates, rows, template, workbook
+from service.issuing.batches import gates, rows
+from service.issuing.sheets import layouts, template
 from service.registry import accounts, catalogue
 from service.wiring import Desk
 
-_READ_JOB = "service.issuing.batches.workbook:read"
+_READ_JOB = "service.issuing.sheets.reading:read"
 _WORKBOOK_BYTES_MAX = 20 << 20
 _batch_argument = click.argument(
     "batch_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="批次号"
@@ -70,7 +71,7 @@ async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) ->
         async with Jail(_READ_JOB, concurrent=1) as cells:
             answer = await cells.run(_READ_JOB, content, jail.WORKBOOK)
         done(1)
-        sheet = msgspec.convert(answer, workbook.Sheet)
+        sheet = msgspec.convert(answer, layouts.Sheet)
         read_rows, faults, warnings = rows.judge(
             sheet, wiring.drawable_characters(), acting.today()
         )

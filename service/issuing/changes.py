@@ -33,9 +33,10 @@ from service.ground.errors import (
     SecondPersonNeeded,
 )
 from service.issuing import batches, certificates
-from service.issuing.batches import gates, rows, workbook
+from service.issuing.batches import gates, rows
 from service.issuing.batches.rows import Row
 from service.issuing.certificates import Certificate
+from service.issuing.sheets import layouts
 from service.registry import accounts, people
 from service.registry.accounts import Actor
 from service.registry.journal import Act
@@ -407,8 +408,8 @@ def _judged(
         for field, column in _COLUMNS.items()
         for typed in [getattr(correction, field)]
     }
-    line = tuple(told.get(column) for column in workbook.COLUMNS)
-    read, findings, _ = rows.judge(workbook.Sheet(rows=((1, line),)), drawable, today)
+    line = tuple(told.get(column) for column in layouts.COLUMNS)
+    read, findings, _ = rows.judge(layouts.Sheet(rows=((1, line),)), drawable, today)
     _require(face, findings)
     (row,) = read
     _require(face, [*_judge(row, face, rules), *batches.too_long([row], host)])

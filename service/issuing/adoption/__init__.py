@@ -22,8 +22,8 @@ from service.ground.errors import AdoptedAlready, AdoptionNeedsTwoPersons, Findi
 from service.issuing import batches, numbering
 from service.issuing.adoption.files import Survey
 from service.issuing.adoption.sheet import Row
-from service.issuing.batches import cells
 from service.issuing.numbering import Behind
+from service.issuing.sheets import cells
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.journal import Act

@@ -16,7 +16,7 @@ import msgspec
 
 from service.ground.errors import FileUnusable, Finding
 from service.issuing.adoption.sheet import Row
-from service.issuing.batches import cells
+from service.issuing.sheets import cells
 from service.registry.people import Unfit
 
 SIZE_MAX = 10 << 20

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from service.ground.errors import Finding
-from service.issuing.batches import cells, workbook
-from service.issuing.batches.workbook import Cell, Day, Layout, Sheet
+from service.issuing.sheets import cells, layouts, reading
+from service.issuing.sheets.layouts import Cell, Day, Layout, Sheet
 from service.registry.people import IdKind, Unfit
 
 LAYOUT = Layout(
@@ -64,7 +64,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def read_in_jail(content: bytes) -> Sheet:
     """Read the sheet of a workbook that nobody has looked at yet; runs in the jail."""
-    return workbook.read(content, LAYOUT)
+    return reading.read(content, LAYOUT)
 
 
 def judge(
@@ -81,7 +81,7 @@ def judge(
     rows = tuple(
         row
         for number, line in sheet.rows
-        if line[:2] != workbook.EXAMPLE and (row := judgement.row(number, line))
+        if line[:2] != layouts.EXAMPLE and (row := judgement.row(number, line))
     )
     if not rows and not judgement.count:
         judgement.add(Unfit("RowsMissing"))

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from service.ground.errors import Finding
-from service.issuing.batches import cells, workbook
-from service.issuing.batches.workbook import Cell, Day
+from service.issuing.sheets import cells, layouts
+from service.issuing.sheets.layouts import Cell, Day
 from service.registry import people
 from service.registry.people import IdKind, IdNumber, Unfit
 
@@ -49,7 +49,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def judge(
-    sheet: workbook.Sheet, drawable: Collection[int], today: datetime.date
+    sheet: layouts.Sheet, drawable: Collection[int], today: datetime.date
 ) -> tuple[tuple[Row, ...], tuple[Finding, ...], tuple[Finding, ...]]:
     """Judge a sheet: rows, errors, warnings. With any error the rows are not to be used.
 
@@ -57,14 +57,14 @@ def judge(
     At most `cells.FINDINGS_MAX` errors are listed; a last one then says how many there are, and no
     row is returned, so that nobody adds to them.
     """
-    warnings = cells.warnings(sheet, workbook.RESULTS)
-    if errors := cells.faults(sheet, workbook.RESULTS):
+    warnings = cells.warnings(sheet, layouts.RESULTS)
+    if errors := cells.faults(sheet, layouts.RESULTS):
         return (), errors, warnings
     judgement = _Judgement(drawable, today)
     rows = tuple(
         row
         for number, line in sheet.rows
-        if line[:2] != workbook.EXAMPLE and (row := judgement.row(number, line))
+        if line[:2] != layouts.EXAMPLE and (row := judgement.row(number, line))
     )
     if not rows and not judgement.count:
         judgement.add(Unfit("RowsMissing"))
@@ -92,7 +92,7 @@ class _Judgement(cells.Judgement):
             "考核结果": partial(cells.choice, _RESULTS, "合格、不合格"),
             "备注": partial(cells.words, length_max=200),
         }
-        self._parsers = tuple((column, parsers[column]) for column in workbook.COLUMNS)
+        self._parsers = tuple((column, parsers[column]) for column in layouts.COLUMNS)
 
     def row(self, number: int, line: tuple[Cell, ...]) -> Row | None:
         """Judge one row: each cell alone, then against its neighbours and the rows above."""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import xlsxwriter
 
-from service.issuing.batches import workbook
+from service.issuing.sheets import layouts
 from service.registry.people import IdKind
 
 
@@ -47,7 +47,7 @@ def write(
     target: Path | io.BytesIO,
     projects: Sequence[str],
     guide: Path,
-    layout: workbook.Layout = workbook.RESULTS,
+    layout: layouts.Layout = layouts.RESULTS,
 ) -> None:
     """Write the template of a layout with these project names to choose from."""
     words = msgspec.convert(tomllib.loads(guide.read_text("utf-8")), _Guide)
@@ -67,7 +67,7 @@ def _blank(book: Any, name: str, columns: Sequence[_Column], project_count: int)
         "证件类型": list(IdKind),
         "考核结果": ["合格", "不合格"],
         "状态": ["有效", "撤销", "注销"],
-        "专项职业能力名称": f"='{workbook.PROJECTS_SHEET}'!$A$1:$A${max(project_count, 1)}",
+        "专项职业能力名称": f"='{layouts.PROJECTS_SHEET}'!$A$1:$A${max(project_count, 1)}",
     }
     for place, column in enumerate(columns):
         form = {"num_format": _NUMBER_FORMATS[column.form]}
@@ -77,7 +77,7 @@ def _blank(book: Any, name: str, columns: Sequence[_Column], project_count: int)
         _example(sheet, place, column, book.add_format(_EXAMPLE | form))
         if column.name in lists:
             rule = {"validate": "list", "source": lists[column.name]}
-            sheet.data_validation(1, place, workbook.ROWS_MAX, place, rule)
+            sheet.data_validation(1, place, layouts.ROWS_MAX, place, rule)
 
 
 def _example(sheet: Any, place: int, column: _Column, style: Any) -> None:
@@ -91,7 +91,7 @@ def _example(sheet: Any, place: int, column: _Column, style: Any) -> None:
 
 
 def _guide(book: Any, words: _Guide) -> None:
-    sheet = book.add_worksheet(workbook.GUIDE_SHEET)
+    sheet = book.add_worksheet(layouts.GUIDE_SHEET)
     sheet.hide_gridlines(2)
     title = book.add_format(_FONT | {"bold": True, "font_size": 16})
     head = book.add_format(_HEAD)
@@ -112,6 +112,6 @@ def _guide(book: Any, words: _Guide) -> None:
 
 
 def _projects(book: Any, projects: Sequence[str]) -> None:
-    sheet = book.add_worksheet(workbook.PROJECTS_SHEET)
+    sheet = book.add_worksheet(layouts.PROJECTS_SHEET)
     sheet.set_column(0, 0, 40, book.add_format(_FONT | {"num_format": "@"}))
     sheet.write_column(0, 0, projects)

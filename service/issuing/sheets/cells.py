@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from service.ground.errors import Finding
-from service.issuing.batches import workbook
-from service.issuing.batches.workbook import Cell, Day
+from service.issuing.sheets import layouts
+from service.issuing.sheets.layouts import Cell, Day
 from service.registry import people
 from service.registry.people import IdKind, IdNumber, Unfit
 
@@ -123,7 +123,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_LENGTH_MAX else text[: _SHOWN_LENGTH_MAX - 1] + "…"
 
 
-def faults(sheet: workbook.Sheet, layout: workbook.Layout) -> tuple[Finding, ...]:
+def faults(sheet: layouts.Sheet, layout: layouts.Layout) -> tuple[Finding, ...]:
     """Return what keeps a whole sheet from being judged row by row."""
     if sheet.problem:
         return (sheet.problem,)
@@ -135,12 +135,12 @@ def faults(sheet: workbook.Sheet, layout: workbook.Layout) -> tuple[Finding, ...
     )
 
 
-def warnings(sheet: workbook.Sheet, layout: workbook.Layout) -> tuple[Finding, ...]:
+def warnings(sheet: layouts.Sheet, layout: layouts.Layout) -> tuple[Finding, ...]:
     """Return what of a workbook is left unread."""
     return _named(layout, ("SheetIgnored", sheet.sheets_ignored), ("ColumnUnknown", sheet.unknown))
 
 
-def _named(layout: workbook.Layout, *facts: tuple[str, tuple[str, ...]]) -> tuple[Finding, ...]:
+def _named(layout: layouts.Layout, *facts: tuple[str, tuple[str, ...]]) -> tuple[Finding, ...]:
     return tuple(
         Unfit(code, names="、".join(map(shown, names)), sheet=layout.sheet).finding()
         for code, names in facts
@@ -172,7 +172,7 @@ def digits(cell: Cell) -> str:
 def name(cell: Cell, drawable: Collection[int]) -> str:
     """Read a person's name."""
     normalised = people.normalise_name(cell if isinstance(cell, str) else text(cell), drawable)
-    if normalised == workbook.EXAMPLE[1]:
+    if normalised == layouts.EXAMPLE[1]:
         raise Unfit("ExampleName")
     return normalised
 

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.issuing.adoption import sheet
-from service.issuing.batches import rows, template, workbook
-from service.issuing.batches.workbook import COLUMNS, Day, Layout
+from service.issuing.batches import rows
+from service.issuing.sheets import layouts, reading, template
+from service.issuing.sheets.layouts import COLUMNS, Day, Layout
 from service.registry.people import IdKind
 
 CHECKOUT = Path(__file__).parent.parent
@@ -81,13 +82,13 @@ def sheet_xml(cells: str) -> str:
 
 
 def problem(data: bytes) -> str | None:
-    found = workbook.read(data).problem
+    found = reading.read(data).problem
     return found.code if found else None
 
 
 def test_a_workbook_is_read_with_row_numbers_and_types_through_json() -> None:
-    read = workbook.read(book([*results(), [], [None, "李四"]]))
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(read)), workbook.Sheet) == read
+    read = reading.read(book([*results(), [], [None, "李四"]]))
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(read)), layouts.Sheet) == read
     (first, cells), (second, _) = read.rows
     assert (first, second) == (2, 4)
     assert cells[5] == Day(datetime.date(1949, 12, 31))
@@ -99,7 +100,7 @@ def test_a_workbook_is_read_with_row_numbers_and_types_through_json() -> None:
 @given(st.permutations([*COLUMNS, "序号", "工作单位"]), st.integers(0, 5))
 def test_the_order_of_columns_and_a_title_above_are_free(columns: list[str], top: int) -> None:
     data = book(results(columns), top=top)
-    judged, errors, warnings = rows.judge(workbook.read(data), DRAWABLE, TODAY)
+    judged, errors, warnings = rows.judge(reading.read(data), DRAWABLE, TODAY)
     assert errors == ()
     assert (judged[0].row_number, judged[0].name, judged[0].passed) == (top + 2, "张三", True)
     assert [warning.code for warning in warnings] == ["ColumnUnknown"]
@@ -109,12 +110,10 @@ def test_the_order_of_columns_and_a_title_above_are_free(columns: list[str], top
 
 def test_a_missing_column_is_one_error_and_a_repeated_one_another() -> None:
     columns = [column for column in COLUMNS if column not in ("姓名", "总成绩")]
-    _, (missing,), _ = rows.judge(workbook.read(book(results(columns))), DRAWABLE, TODAY)
+    _, (missing,), _ = rows.judge(reading.read(book(results(columns))), DRAWABLE, TODAY)
     assert missing.code == "ColumnMissing"
     assert "姓名、总成绩" in missing.zh
-    _, (repeated,), _ = rows.judge(
-        workbook.read(book(results([*COLUMNS, "姓名"]))), DRAWABLE, TODAY
-    )
+    _, (repeated,), _ = rows.judge(reading.read(book(results([*COLUMNS, "姓名"]))), DRAWABLE, TODAY)
     assert repeated.code == "ColumnRepeated"
 
 
@@ -133,7 +132,7 @@ def test_a_missing_column_is_one_error_and_a_repeated_one_another() -> None:
 def test_a_header_may_hold_spaces_stars_and_a_remark(typed: str) -> None:
     header, line = results()
     renamed = [typed if name == "姓名" else name for name in header]
-    read = workbook.read(book([renamed, line]))
+    read = reading.read(book([renamed, line]))
     assert (read.missing, read.unknown, len(read.rows)) == ((), (), 1)
 
 
@@ -141,12 +140,12 @@ def test_a_header_may_hold_spaces_stars_and_a_remark(typed: str) -> None:
 def test_a_remark_alone_is_no_column(typed: str) -> None:
     header, line = results()
     renamed = [typed if name == "姓名" else name for name in header]
-    assert workbook.read(book([renamed, line])).missing == ("姓名",)
+    assert reading.read(book([renamed, line])).missing == ("姓名",)
 
 
 def test_a_sheet_without_header_is_one_problem_that_shows_no_cell() -> None:
     _, line = results()
-    read = workbook.read(book([line, line]))
+    read = reading.read(book([line, line]))
     judged, errors, warnings = rows.judge(read, DRAWABLE, TODAY)
     assert (judged, warnings) == ((), ())
     assert [(error.code, error.value) for error in errors] == [("HeaderMissing", None)]
@@ -155,7 +154,7 @@ def test_a_sheet_without_header_is_one_problem_that_shows_no_cell() -> None:
 def test_a_long_number_in_a_header_is_masked() -> None:
     header, line = results()
     _, _, (warning,) = rows.judge(
-        workbook.read(book([[*header, "11010519491231002X"], line])), DRAWABLE, TODAY
+        reading.read(book([[*header, "11010519491231002X"], line])), DRAWABLE, TODAY
     )
     assert "110*************2X" in warning.zh
     assert "19491231" not in warning.zh + warning.en
@@ -172,36 +171,36 @@ def test_another_layout_reads_its_own_sheet_and_may_lack_columns() -> None:
         (None, "S2", None),
     ]
     data = book(table, "既有证书", others=[("考核结果", results())])
-    read = workbook.read(data, SHORT)
+    read = reading.read(data, SHORT)
     assert read.rows == ((2, ("S000051", None, None, 7)), (4, ("S2", None, None, None)))
     assert (read.missing, read.unknown, read.sheets_ignored) == ((), ("其他",), ("考核结果",))
-    assert workbook.read(book(table, "x"), SHORT).rows == read.rows
-    lacking = workbook.read(book([("证书编号", "姓名", "状态")]), SHORT)
+    assert reading.read(book(table, "x"), SHORT).rows == read.rows
+    lacking = reading.read(book([("证书编号", "姓名", "状态")]), SHORT)
     assert (lacking.missing, lacking.rows) == (("发证日期",), ())
-    twice = workbook.read(book([("证书编号", "姓名", "姓名", "发证日期")]), SHORT)
+    twice = reading.read(book([("证书编号", "姓名", "姓名", "发证日期")]), SHORT)
     assert twice.repeated == ("姓名",)
 
 
 def test_two_sheets_that_may_both_be_results_are_refused_by_name() -> None:
-    read = workbook.read(book(results(), "一班", others=[("=二班", results()), ("空", [[" "]])]))
+    read = reading.read(book(results(), "一班", others=[("=二班", results()), ("空", [[" "]])]))
     _, (error,), _ = rows.judge(read, DRAWABLE, TODAY)
     assert error.code == "SheetAmbiguous"
     assert "一班、'=二班，" in error.zh
     assert "空" not in error.zh
-    alone = workbook.read(book([], "Sheet1", others=[("二班", results()), ("填写说明", [["x"]])]))
+    alone = reading.read(book([], "Sheet1", others=[("二班", results()), ("填写说明", [["x"]])]))
     assert rows.judge(alone, DRAWABLE, TODAY)[1:] == ((), ())
 
 
 def test_sheets_beside_the_named_one_are_ignored_with_a_warning() -> None:
     others: list[tuple[str, Table]] = [("考核结果", results()), ("空", []), ("项目清单", [["x"]])]
-    read = workbook.read(book(results(), "一班", others=others))
+    read = reading.read(book(results(), "一班", others=others))
     judged, errors, (warning,) = rows.judge(read, DRAWABLE, TODAY)
     assert (len(judged), errors, warning.code) == (1, (), "SheetIgnored")
     assert "：一班。" in warning.zh
 
 
 def test_another_sheet_name_is_accepted_but_not_the_guide() -> None:
-    assert len(workbook.read(book(results(), sheet="Sheet1")).rows) == 1
+    assert len(reading.read(book(results(), sheet="Sheet1")).rows) == 1
     assert problem(book(results(), sheet="填写说明")) == "SheetMissing"
 
 
@@ -211,8 +210,8 @@ def test_formulas_give_their_last_value_and_error_cells_are_empty() -> None:
         for place, name in zip("ABC", COLUMNS, strict=False)
     )
     cells = f'<row r="1">{names}<c r="D1" t="e"><v>#REF!</v></c></row>'
-    assert workbook.read(parts(sheet1=sheet_xml(cells))).missing == COLUMNS[3:]
-    read = workbook.read(book([list(COLUMNS), ['=HYPERLINK("http://evil")', *["x"] * 13]]))
+    assert reading.read(parts(sheet1=sheet_xml(cells))).missing == COLUMNS[3:]
+    read = reading.read(book([list(COLUMNS), ['=HYPERLINK("http://evil")', *["x"] * 13]]))
     assert read.rows[0][1][0] == 0
 
 
@@ -238,7 +237,7 @@ def test_formulas_give_their_last_value_and_error_cells_are_empty() -> None:
     ],
 )
 def test_what_cannot_be_read_is_one_clear_problem(data: bytes, code: str) -> None:
-    read = workbook.read(data)
+    read = reading.read(data)
     assert read.rows == ()
     assert problem(data) == code
     assert rows.judge(read, DRAWABLE, TODAY)[:2] == ((), (read.problem,))
@@ -252,7 +251,7 @@ def test_another_office_document_is_no_workbook() -> None:
 
 
 def test_a_header_without_rows_is_an_error() -> None:
-    _, errors, _ = rows.judge(workbook.read(book([COLUMNS])), DRAWABLE, TODAY)
+    _, errors, _ = rows.judge(reading.read(book([COLUMNS])), DRAWABLE, TODAY)
     assert [error.code for error in errors] == ["RowsMissing"]
 
 
@@ -268,7 +267,7 @@ def test_a_header_without_rows_is_an_error() -> None:
 def test_a_filled_cell_far_away_is_refused_before_the_parser_sees_it(cell: str) -> None:
     far = f'<row r="1"><c r="A1"><v>1</v></c></row><row r="2">{cell}</row>'
     assert problem(parts(sheet1=sheet_xml(far))) == "WorkbookTooLarge"
-    pushed = " " * (workbook._CHUNK_BYTES - 100) + far
+    pushed = " " * (reading._CHUNK_BYTES - 100) + far
     assert problem(parts(sheet1=sheet_xml(pushed))) == "WorkbookTooLarge"
 
 
@@ -278,7 +277,7 @@ def test_a_far_cell_that_is_only_formatted_does_no_harm() -> None:
         xml = good.read("xl/worksheets/sheet1.xml").decode()
     styled = xml.replace("</row>", '<c r="XFD1" s="1"/></row>', 1)
     assert styled != xml
-    assert len(workbook.read(parts(sheet1=styled)).rows) == 1
+    assert len(reading.read(parts(sheet1=styled)).rows) == 1
 
 
 @pytest.mark.parametrize("cell", ["<c><v>1</v></c>", '<c t="str"><v>x</v></c>'])
@@ -287,7 +286,7 @@ def test_twenty_thousand_columns_are_refused(cell: str) -> None:
 
 
 def test_a_bomb_is_refused_by_its_size() -> None:
-    bomb = parts(sharedStrings=b" " * (workbook._UNPACKED_BYTES_MAX + 1))
+    bomb = parts(sharedStrings=b" " * (reading._UNPACKED_BYTES_MAX + 1))
     assert len(bomb) < 2**20
     assert problem(bomb) == "WorkbookTooLarge"
 
@@ -302,22 +301,22 @@ def test_a_bomb_that_lies_about_its_size_is_broken() -> None:
 def test_too_many_parts_are_refused() -> None:
     buffer = io.BytesIO(book(results()))
     with zipfile.ZipFile(buffer, "a") as made:
-        for number in range(workbook._ENTRIES_MAX):
+        for number in range(reading._ENTRIES_MAX):
             made.writestr(f"xl/media/{number}", b"")
     assert problem(buffer.getvalue()) == "WorkbookTooLarge"
 
 
 def test_a_row_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     header, line = results()
-    monkeypatch.setattr(workbook, "ROWS_MAX", 3)
-    assert len(workbook.read(book([header, *[line] * 3])).rows) == 3
+    monkeypatch.setattr(layouts, "ROWS_MAX", 3)
+    assert len(reading.read(book([header, *[line] * 3])).rows) == 3
     assert problem(book([header, *[line] * 4])) == "WorkbookTooLarge"
 
 
 def test_a_huge_text_is_cut_and_still_found_too_long() -> None:
     header, line = results()
     line[-1] = "长" * 32_000
-    read = workbook.read(book([header, line]))
+    read = reading.read(book([header, line]))
     assert len(str(read.rows[0][1][-1])) == 300
     _, errors, _ = rows.judge(read, DRAWABLE, TODAY)
     assert [(error.code, error.column) for error in errors] == [("TextTooLong", "备注")]
@@ -332,16 +331,16 @@ def test_a_damaged_workbook_never_raises(data: st.DataObject) -> None:
     good = bytearray(GOOD)
     for place in data.draw(st.lists(st.integers(0, len(good) - 1), min_size=1, max_size=5)):
         good[place] ^= data.draw(st.integers(1, 255))
-    rows.judge(workbook.read(bytes(good)), DRAWABLE, TODAY)
+    rows.judge(reading.read(bytes(good)), DRAWABLE, TODAY)
 
 
 def test_reading_opens_no_file() -> None:
     program = textwrap.dedent("""
         import resource, sys
-        from service.issuing.batches import workbook
+        from service.issuing.sheets import layouts, reading
         data = sys.stdin.buffer.read()
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-        print(len(workbook.read(data).rows))
+        print(len(reading.read(data).rows))
     """)
     buffer = io.BytesIO(book(results()))
     with zipfile.ZipFile(buffer, "a") as made:
@@ -355,7 +354,7 @@ def test_reading_opens_no_file() -> None:
 
 def test_the_template_is_ignored_until_it_is_filled_in(tmp_path: Path) -> None:
     template.write(tmp_path / "template.xlsx", ["大数据采集", "大数据清洗"], GUIDE)
-    read = workbook.read((tmp_path / "template.xlsx").read_bytes())
+    read = reading.read((tmp_path / "template.xlsx").read_bytes())
     assert (read.problem, read.missing, read.unknown) == (None, (), ())
     _, errors, _ = rows.judge(read, DRAWABLE, TODAY)
     assert [error.code for error in errors] == ["RowsMissing"]
@@ -398,7 +397,7 @@ def test_the_template_has_lists_text_columns_and_a_guide() -> None:
 def test_a_number_beyond_every_integer_survives_json() -> None:
     header, line = results()
     line[4], line[11] = 510101199003077000, 1e300
-    read = workbook.read(book([header, line]))
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(read)), workbook.Sheet) == read
+    read = reading.read(book([header, line]))
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(read)), layouts.Sheet) == read
     _, errors, _ = rows.judge(read, DRAWABLE, TODAY)
     assert [error.code for error in errors] == ["NumberRounded", "ScoreUnreadable"]

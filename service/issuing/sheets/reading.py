@@ -20,30 +20,11 @@ from typing import Any
 import msgspec
 import python_calamine as calamine
 
-from service.ground.errors import Finding
+from service.issuing.sheets import layouts
+from service.issuing.sheets.layouts import RESULTS, Cell, Day, Layout, Sheet
 from service.registry import people
 from service.registry.people import Unfit
 
-GUIDE_SHEET, PROJECTS_SHEET = "填写说明", "项目清单"
-COLUMNS = (
-    "准考证号",
-    "姓名",
-    "性别",
-    "证件类型",
-    "证件号码",
-    "出生日期",
-    "手机号码",
-    "专项职业能力名称",
-    "考核日期",
-    "理论成绩",
-    "实操成绩",
-    "总成绩",
-    "考核结果",
-    "备注",
-)
-# The template's example row starts with these two cells; import ignores such a row.
-EXAMPLE = ("示例000001", "示例姓名")
-ROWS_MAX = 100_000
 _COLUMNS_MAX = 52
 _HEADER_ROW_MAX = 20
 _HEADER_KNOWN_MIN = 3
@@ -72,42 +53,6 @@ _FAR_CELL = re.compile(
     rb"""<(?:\w+:)?c\s(?:[^<>]{0,99}?\s)?r=["'](?:[A-Z]{3,}\d+|[B-Z][A-Z]\d+|"""
     rb"""[A-Z]{1,2}(?:\d{7,}|[2-9]\d{5}|1[1-9]\d{4}))["'][^<>]{0,99}(?<!/)>"""
 )
-
-
-class Layout(msgspec.Struct, frozen=True):
-    """Which sheet is read, its columns in the order of a template, and those it may lack."""
-
-    sheet: str
-    columns: tuple[str, ...]
-    optional: frozenset[str] = frozenset()
-
-
-RESULTS = Layout("考核结果", COLUMNS)
-
-
-class Day(msgspec.Struct, frozen=True, array_like=True):
-    """A cell that the spreadsheet itself holds as a date."""
-
-    day: datetime.date
-
-
-Cell = str | int | float | bool | Day | None
-
-
-class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workbook holds; `rows` are row number and cells in the order of the layout.
-
-    Names are as a stranger typed them: `sheets_rival` could each be the wanted sheet, so none
-    was read; `sheets_ignored` hold something beside the sheet that was read.
-    """
-
-    rows: tuple[tuple[int, tuple[Cell, ...]], ...] = ()
-    unknown: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    repeated: tuple[str, ...] = ()
-    sheets_ignored: tuple[str, ...] = ()
-    sheets_rival: tuple[str, ...] = ()
-    problem: Finding | None = None
 
 
 def read(data: bytes, layout: Layout = RESULTS) -> Sheet:
@@ -150,7 +95,7 @@ def _open(data: bytes, layout: Layout) -> list[calamine.CalamineSheet]:
         for sheet in book.sheets_metadata
         if sheet.typ is calamine.SheetTypeEnum.WorkSheet
         and sheet.visible is calamine.SheetVisibleEnum.Visible
-        and sheet.name not in (GUIDE_SHEET, PROJECTS_SHEET)
+        and sheet.name not in (layouts.GUIDE_SHEET, layouts.PROJECTS_SHEET)
     ]
     if not sheets:
         raise Unfit("SheetMissing", sheet=layout.sheet)
@@ -186,7 +131,7 @@ def _sheet(source: calamine.CalamineSheet, layout: Layout) -> Sheet:
         cells = tuple(map(_cell, pick((*row, ""))))
         if cells.count(None) == len(cells):
             continue
-        if len(rows) == ROWS_MAX:
+        if len(rows) == layouts.ROWS_MAX:
             raise Unfit("WorkbookTooLarge")
         rows.append((number, cells))
     return Sheet(rows=tuple(rows), unknown=unknown)
