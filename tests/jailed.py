@@ -1,6 +1,7 @@
 """Jobs for a jail to try, harmless and hostile; a mother imports them quickly and nothing else."""
 
 import asyncio
+import base64
 import contextlib
 import ctypes
 import io
@@ -11,7 +12,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,41 @@ def is_pipe(descriptor: int) -> bool:
         return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     except OSError:
         return False
+
+
+def count(data: bytes) -> Iterator[int]:
+    """Answer with numbers from 0 on; whoever listens sees each at once."""
+    yield from range(int(data))
+
+
+def count_slowly(data: bytes) -> Iterator[float]:
+    """Answer at once, then after so many seconds."""
+    yield 0.0
+    time.sleep(float(data))
+    yield float(data)
+
+
+def count_and_fail(data: bytes) -> Iterator[int]:
+    yield from range(3)
+    raise KeyError(data.decode())
+
+
+def count_and_spin(_: bytes) -> Iterator[int]:
+    yield from range(3)
+    while True:
+        pass
+
+
+def long_lines(data: bytes) -> Iterator[str]:
+    """Answer with lines of a megabyte, so many."""
+    for _ in range(int(data)):
+        yield "a" * (1 << 20)
+
+
+def stop_in_a_line(_: bytes) -> Iterator[str]:
+    yield "whole"
+    os.write(3, b'"half')
+    os.abort()
 
 
 def abort(_: bytes) -> None:
@@ -132,6 +168,17 @@ def fail_with_secret(data: bytes) -> None:
     raise KeyError(data.decode())
 
 
+def hand_out(_: bytes, parts: list[object], **__: object) -> list[dict[str, str]]:
+    """Give what no drawing gives: nothing for many, for one what only begins as a picture does."""
+    jpeg = base64.b64encode(b"\xff\xd8\xff<script>").decode()
+    return [{"jpeg": jpeg} for _ in (parts if len(parts) == 1 else ())]
+
+
+def reach_out(_: bytes, byte_count: int, **__: object) -> dict[str, object]:
+    """Tell of a file that reaches beyond its archive."""
+    return {"entries": [["a.jpg", byte_count - 3, 4, 1, 1, 0, False, None]]}
+
+
 def rows(data: bytes) -> list[list[Any]]:
     sheet = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0)
     return sheet.to_python()
@@ -146,5 +193,6 @@ def pages(data: bytes) -> list[Any]:
 JOBS: tuple[Callable[..., Any], ...] = (
     *(echo, eat_memory, map_memory, spin, sleep, flood, flood_directly, abort, crash, leave),
     *(open_file, write_file, open_socket, start_thread, fork, execute, identity),
+    *(count, count_slowly, count_and_fail, count_and_spin, long_lines, stop_in_a_line),
     *(address, descriptors, kill_neighbour, print_and_answer, fail_with_secret, rows, pages),
 )

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pypdfium2
 import pytest
 import xlsxwriter
@@ -25,6 +26,10 @@ from tests import jailed
 from tests.jailed import (
     abort,
     address,
+    count,
+    count_and_fail,
+    count_and_spin,
+    count_slowly,
     crash,
     descriptors,
     eat_memory,
@@ -37,6 +42,7 @@ from tests.jailed import (
     identity,
     kill_neighbour,
     leave,
+    long_lines,
     map_memory,
     open_file,
     open_socket,
@@ -46,6 +52,7 @@ from tests.jailed import (
     sleep,
     spin,
     start_thread,
+    stop_in_a_line,
     write_file,
 )  # fmt: skip
 
@@ -54,7 +61,9 @@ LIMITS = jail.Limits(memory_bytes=512 << 20, cpu_seconds=1, wall_seconds=3, outp
 
 REAL_JOBS = (
     *("signing.examine:look_in_jail", "signing.examine:qr_text", "signing.appearance:read_picture"),
-    *("service.issuing.sheets.reading:read", "service.issuing.adoption.sheet:read_in_jail"),
+    *("service.issuing.photos.archives:read", "service.issuing.photos.pictures:draw"),
+    *("service.issuing.sheets.reading:read", "service.issuing.sheets.reading:read_whole"),
+    "service.issuing.adoption.sheet:read_in_jail",
 )
 
 
@@ -133,6 +142,74 @@ def test_what_a_job_may_not_do_fails_inside_it_and_only_the_class_comes_out(
         run(function, data)
     assert refused.value.facts == {"exception": exception}
     assert "510107199001011234" not in str(refused.value)
+
+
+def heard(
+    function: Callable[..., Any], data: bytes, limits: jail.Limits = LIMITS, pause: float = 0
+) -> tuple[list[Any], object]:
+    """Hear a job's answers, with a pause after each; and what it was refused for in the end."""
+
+    async def story() -> tuple[list[Any], object]:
+        answers: list[Any] = []
+        async with a_jail() as opened:
+            try:
+                async for answer in opened.stream(name(function), data, limits):
+                    answers.append(answer)
+                    await asyncio.sleep(pause)
+            except (JailFault, JailLimitExceeded) as refused:
+                return answers, next(iter(refused.facts.values()))
+            finally:
+                assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
+            return answers, None
+
+    return asyncio.run(story())
+
+
+def test_answers_are_heard_one_after_the_other_until_the_job_ends_or_is_ended() -> None:
+    assert heard(count, b"0") == ([], None)
+    assert heard(count, b"5000") == ([*range(5000)], None)
+    assert heard(count_and_fail, b"secret") == ([0, 1, 2], "KeyError")
+    assert heard(count_and_spin, b"") == ([0, 1, 2], "time")
+    assert heard(stop_in_a_line, b"") == (["whole"], "crash")
+
+
+def test_all_answers_together_and_each_of_them_are_bounded() -> None:
+    answers, limit = heard(long_lines, b"3", msgspec.structs.replace(LIMITS, output_bytes=2 << 20))
+    assert (len(answers), limit) == (1, "output")
+    wide = msgspec.structs.replace(LIMITS, output_bytes=80 << 20)
+    assert heard(flood_directly, b"", wide) == ([], "output")
+    assert len(heard(long_lines, b"40", wide)[0]) == 40
+
+
+def test_only_the_time_that_a_caller_waits_counts() -> None:
+    limits = msgspec.structs.replace(LIMITS, wall_seconds=0.4)
+    assert heard(count, b"4", limits, pause=0.2) == ([0, 1, 2, 3], None)
+    assert heard(count_slowly, b"0.1", limits, pause=0.5) == ([0.0, 0.1], None)
+    assert heard(count_slowly, b"5", limits) == ([0.0], "time")
+
+
+def test_answers_are_decoded_as_what_they_should_be_or_refused() -> None:
+    async def story() -> list[object]:
+        async with a_jail() as opened:
+            numbers = [one async for one in opened.stream(name(count), b"2", LIMITS, type=float)]
+            with pytest.raises(JailLimitExceeded):
+                await opened.run(name(echo), b"", LIMITS, type=int)
+            return [*numbers, *map(type, numbers)]
+
+    assert asyncio.run(story()) == [0.0, 1.0, float, float]
+
+
+def test_who_stops_listening_leaves_no_child_behind() -> None:
+    async def story() -> None:
+        async with a_jail() as opened:
+            lines = opened.stream(name(long_lines), b"1000", jail.WORKBOOK)
+            async with contextlib.aclosing(lines):
+                assert len(await anext(lines)) == 1 << 20
+            (mother,) = mothers()
+            assert not children_of(mother)
+            assert (await opened.run(name(echo), b"next", LIMITS))["text"] == "next"
+
+    asyncio.run(story())
 
 
 def test_another_program_cannot_be_run() -> None:
@@ -463,7 +540,10 @@ def threads_of(pid: int) -> int:
 
 
 def descendants_of(pid: int) -> set[int]:
-    children = children_of(pid)
+    try:
+        children = children_of(pid)
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return set()
     return children.union(*map(descendants_of, children))
 
 

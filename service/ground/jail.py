@@ -6,6 +6,8 @@ While it works it can open nothing: no file, socket, process or thread; it holds
 descriptor but its two pipes, and as root it is an ordinary user of its own first. Without root it
 keeps the caller's user, and only what an attacker's machine code could do with system calls that
 need no descriptor is left open to it.
+A child answers in lines, each a JSON text: of a large file the caller hears piece after piece, as
+fast as it listens, and nobody holds the whole.
 What goes over a limit is `JailLimitExceeded`; what the job itself let escape is `JailFault`. Only
 so many callers may wait; the next one is told `JailBusy` at once.
 
@@ -28,7 +30,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self, cast
 
@@ -38,7 +40,10 @@ from service.ground.errors import JailBusy, JailFault, JailLimitExceeded, JailUn
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one job may take. `memory_bytes` is address space, the interpreter's own included."""
+    """What one job may take. `memory_bytes` is address space, the interpreter's own included.
+
+    `wall_seconds` are those in which its caller waits for it, all its answers together.
+    """
 
     memory_bytes: int
     cpu_seconds: int
@@ -47,7 +52,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WORKBOOK: Final = Limits(
-    memory_bytes=512 << 20, cpu_seconds=10, wall_seconds=12, output_bytes=64 << 20
+    memory_bytes=512 << 20, cpu_seconds=9, wall_seconds=20, output_bytes=256 << 20
 )
 DOCUMENT: Final = Limits(
     memory_bytes=512 << 20, cpu_seconds=5, wall_seconds=8, output_bytes=1 << 20
@@ -58,15 +63,17 @@ _FIRST_USER, _USER_COUNT = 61184, 4336
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _CRASHED, _OUT_OF_MEMORY, _NOT_STARTED = 1, 77, 78
 _CHUNK_BYTES = 1 << 16
+_LINE_BYTES_MAX = 32 << 20
+_FAULT = b"!"  # begins the line that names what a job let escape
 
 
 class Jail:
     """Children for the named jobs ("package.module:function"), at most `concurrent` at work.
 
     At most `waiting_max` callers wait for one. Cancelling a caller ends its child.
-    A job is called as `function(data, **arguments)`, returns what JSON can hold and must have
-    imported all it needs, and started no thread, before it is called. It reports its findings; it
-    does not raise them.
+    A job is called as `function(data, **arguments)` and returns what JSON can hold, or is a
+    generator of such answers. It must have imported all it needs, and started no thread, before it
+    is called. It reports its findings; it does not raise them.
     """
 
     def __init__(
@@ -102,9 +109,15 @@ class Jail:
             self._warm.cancel()  # whoever still waits for it
 
     async def run(
-        self, job: str, data: bytes, limits: Limits, arguments: Mapping[str, Any] | None = None
+        self,
+        job: str,
+        data: bytes,
+        limits: Limits,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        type: Any = Any,  # noqa: A002 - the word of the decoder it is meant for
     ) -> Any:
-        """Run one job on `data` in a child of its own and return its answer.
+        """Run one job on `data` in a child of its own and return its one answer as `type`.
 
         Raises:
             JailLimitExceeded: its fact `limit` is memory, time, output or crash.
@@ -112,29 +125,67 @@ class Jail:
             JailBusy: as many callers wait as may; its fact `seconds` says when to ask again.
             JailUnavailable: no child can be started.
         """
+        answers = self.stream(job, data, limits, arguments, type=type)
+        (answer,) = [answer async for answer in answers]
+        return answer
+
+    async def stream(
+        self,
+        job: str,
+        data: bytes,
+        limits: Limits,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        type: Any = Any,  # noqa: A002 - the word of the decoder it is meant for
+    ) -> AsyncGenerator[Any, None]:
+        """Run one job and give each of its answers as `type` when it comes.
+
+        While the caller is busy with one, the child waits and its time does not run out. After a
+        refusal nothing of what was given before is to be used. Closing the generator
+        (`contextlib.aclosing`) ends the child.
+
+        Raises: what `run` raises.
+        """
         if job not in self._jobs:
             raise ValueError(f"{job} is not a job of this jail")
         if self._callers >= self._concurrent + self._waiting_max:
             raise JailBusy(seconds=math.ceil(limits.wall_seconds))
-        head = msgspec.json.encode((job, limits, arguments or {}, len(data)))
+        decoder = msgspec.json.Decoder(type)
+        head = msgspec.json.encode((job, limits, arguments or {}, len(data))) + b"\n"
         self._callers += 1
         try:
-            async with self._places:
-                return await self._run(head + b"\n" + data, limits)
+            async with (
+                self._places,
+                contextlib.aclosing(self._lines((head, data), limits)) as lines,
+            ):
+                async for line in lines:
+                    yield _decode(decoder, line)
         finally:
             self._callers -= 1
 
-    async def _run(self, request: bytes, limits: Limits) -> Any:
+    async def _lines(
+        self, request: tuple[bytes, ...], limits: Limits
+    ) -> AsyncGenerator[bytearray, None]:
         with contextlib.ExitStack() as held:
             try:
                 control, pipes = await self._ask(held)
             except OSError as error:
                 raise JailUnavailable from error
-            told = await _exchange(*pipes, request, limits)
-        answer, _, status = told.rpartition(b"\n")
+            line = bytearray()
+            async with contextlib.aclosing(_exchange(*pipes, request, limits)) as chunks:
+                async for chunk in chunks:
+                    *ends, begin = chunk.split(b"\n")
+                    for end in ends:
+                        line += end
+                        yield line
+                        line.clear()
+                    line += begin
+                    if len(line) > _LINE_BYTES_MAX:
+                        raise _exceeded("output")
+        unended, _, status = line.rpartition(b"\0")
         if status.startswith(b"-"):
             control.close()
-        return _judge(status, answer)
+        _judge(status, unended)
 
     async def _ask(
         self, held: contextlib.ExitStack
@@ -203,22 +254,32 @@ def _hand_over(control: socket.socket, held: contextlib.ExitStack) -> tuple[Bina
     return ends[1], ends[2]
 
 
-async def _exchange(request: BinaryIO, answer: BinaryIO, asked: bytes, limits: Limits) -> bytes:
-    """Return what a child answers and, on a last line, the mother's word on how it ended.
+async def _exchange(
+    request: BinaryIO, answer: BinaryIO, asked: tuple[bytes, ...], limits: Limits
+) -> AsyncGenerator[bytes, None]:
+    """Give what a child answers and, at the end, the mother's word on how it ended.
 
     Hanging up has the mother kill a child that still lives; the answer ends when nothing is left.
     """
-    loop, answers, told = asyncio.get_running_loop(), asyncio.StreamReader(), bytearray()
+    loop, answers = asyncio.get_running_loop(), asyncio.StreamReader()
     hearing, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(answers), answer)
     asking, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, request)
+    seconds_left, bytes_left = limits.wall_seconds, limits.output_bytes
     with contextlib.closing(hearing):
         try:
-            async with asyncio.timeout(limits.wall_seconds):
-                asking.write(asked)
-                while chunk := await answers.read(_CHUNK_BYTES):
-                    told += chunk
-                    if len(told) > limits.output_bytes:
-                        raise _exceeded("output")
+            for part in asked:
+                asking.write(part)
+            while True:
+                waiting_since = loop.time()
+                async with asyncio.timeout(seconds_left):
+                    chunk = await answers.read(_CHUNK_BYTES)
+                seconds_left -= loop.time() - waiting_since
+                bytes_left -= len(chunk)
+                if bytes_left < 0:
+                    raise _exceeded("output")
+                if not chunk:
+                    return
+                yield chunk
         except TimeoutError as error:
             raise _exceeded("time") from error
         finally:
@@ -226,22 +287,26 @@ async def _exchange(request: BinaryIO, answer: BinaryIO, asked: bytes, limits: L
                 asking.abort()
             while await answers.read(_CHUNK_BYTES):
                 pass
-    return bytes(told)
 
 
-def _judge(status: bytes, answer: bytes) -> Any:
+def _judge(status: bytes | bytearray, unended: bytes | bytearray) -> None:
+    """Tell by the mother's word whether all has been said."""
     for ended, limit in ((-signal.SIGXCPU, "time"), (_OUT_OF_MEMORY, "memory")):
         if status == b"%d" % ended:
             raise _exceeded(limit)
     if status == b"%d" % _NOT_STARTED:
         raise JailUnavailable
+    if unended or status != b"0":
+        raise _exceeded("crash")
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], line: bytearray) -> Any:
+    if line.startswith(_FAULT):
+        raise JailFault(exception=line.removeprefix(_FAULT).decode("ascii", "replace"))
     try:
-        exception, value = msgspec.json.decode(answer, type=tuple[str | None, Any])
+        return decoder.decode(line)
     except msgspec.DecodeError as error:
         raise _exceeded("crash") from error
-    if exception is not None:
-        raise JailFault(exception=exception)
-    return value
 
 
 def _exceeded(limit: str) -> JailLimitExceeded:
@@ -295,7 +360,7 @@ def _serve(control: socket.socket, functions: Mapping[str, Callable[..., Any]]) 
 
 def _tell(answer_to: int, status: int) -> None:
     with contextlib.suppress(BrokenPipeError), os.fdopen(answer_to, "wb", 0) as answer:
-        answer.write(b"\n%d" % status)
+        answer.write(b"\0%d" % status)
 
 
 def _function(job: str) -> Callable[..., Any]:
@@ -331,18 +396,24 @@ def _work(functions: Mapping[str, Callable[..., Any]]) -> None:
         sys.stdin.buffer.readline(), type=tuple[str, Limits, dict[str, Any], int]
     )
     _limit(limits)
-    answer = memoryview(_answer(functions[job], sys.stdin.buffer.read(size), arguments))
-    while answer:
-        answer = answer[os.write(3, answer) :]
+    data = sys.stdin.buffer.read(size)
+    for line in _answers(functions[job], data, arguments):
+        left = memoryview(line + b"\n")
+        while left:
+            left = left[os.write(3, left) :]
 
 
-def _answer(function: Callable[..., Any], data: bytes, arguments: dict[str, Any]) -> bytes:
+def _answers(
+    function: Callable[..., Any], data: bytes, arguments: dict[str, Any]
+) -> Iterator[bytes]:
     try:
-        return msgspec.json.encode((None, function(data, **arguments)))
+        answer = function(data, **arguments)
+        for one in answer if isinstance(answer, Generator) else (answer,):
+            yield msgspec.json.encode(one)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a message could carry the stranger's bytes
-        return msgspec.json.encode((type(error).__name__, None))
+        yield _FAULT + type(error).__name__.encode()
 
 
 def _drop_rights() -> None:
