@@ -1,15 +1,20 @@
 """Invented people and the workbooks they stand in; nobody here exists."""
 
+import csv
 import datetime
+import io
 import random
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import xlsxwriter
+from PIL import Image, ImageDraw
 
-from service.issuing.sheets.layouts import COLUMNS
-from service.registry import people
+from service.issuing.sheets import annotated, reading
+from service.issuing.sheets.layouts import COLUMNS, RESULTS, Cell, Lines
 from service.registry.people import IdKind
 
 INSTITUTION = "12510100450717123Q"
@@ -75,24 +80,102 @@ def candidates(
     ]
 
 
+def spoilt(lines: Sequence[Candidate]) -> list[Candidate]:
+    """Spoil five of nine or more lines as it really happens, each in another way."""
+    wrong = list(lines)
+    number = lines[2].id_number
+    changes: dict[int, dict[str, str | float]] = {
+        2: {"id_number": number[:-2] + str((int(number[-2]) + 1) % 10) + number[-1]},
+        4: {"sex": "男" if lines[4].sex == "女" else "女", "total": "缺考"},
+        6: {"exam_on": "5/23/26", "name": "王\ue000"},
+        7: {"id_number": 510104199003077000.0},
+        8: {"admission_number": lines[1].admission_number},
+    }
+    for place, change in changes.items():
+        wrong[place] = msgspec.structs.replace(lines[place], **change)
+    return wrong
+
+
 def write_workbook(path: Path, lines: Iterable[Candidate]) -> None:
     """Write a results workbook as an institution would fill it in."""
-    with xlsxwriter.Workbook(path) as book:
+    with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
         sheet = book.add_worksheet("考核结果")
         sheet.write_row(0, 0, COLUMNS)
         for place, line in enumerate(lines, start=1):
             sheet.write_row(place, 0, msgspec.structs.astuple(line))
 
 
+def write_csv(path: Path, lines: Iterable[Candidate], encoding: str = "gb18030") -> None:
+    """Write the same as CSV, as a spreadsheet program would save it."""
+    with path.open("w", encoding=encoding, newline="") as file:
+        written = csv.writer(file)
+        written.writerow(COLUMNS)
+        written.writerows(map(msgspec.structs.astuple, lines))
+
+
+def mend(copy: bytes, lines: Sequence[Candidate]) -> bytes:
+    """Mend an annotated copy as a clerk does: what is right is typed where a row says it is not."""
+
+    def mended(row: int, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        typed, ours = cells[: len(COLUMNS)], cells[len(COLUMNS) :]
+        if row > 1 and ours and ours[0]:
+            typed = msgspec.structs.astuple(lines[row - 2])
+        return (*typed, *ours)
+
+    target = io.BytesIO()
+    with annotated.Copy(target, RESULTS, [], {}) as written:
+        for part in reading.read_whole(copy):
+            if isinstance(part, Lines):
+                rows = tuple((row, mended(row, cells)) for row, cells in part.rows)
+                written.take(Lines(rows))
+            else:
+                written.take(part)
+    return target.getvalue()
+
+
+def portrait(serial: int, width: int = 358, height: int = 480) -> Image.Image:
+    """Draw head and shoulders of nobody: a few plain shapes, others for every serial."""
+    chance = random.Random(serial)  # noqa: S311 - invented people
+
+    def colour(low: int, high: int) -> tuple[int, ...]:
+        return tuple(chance.randint(low, high) for _ in "rgb")
+
+    image = Image.new("RGB", (360, 480), (*colour(150, 235),))
+    drawn, hair = ImageDraw.Draw(image), colour(10, 90)
+    skin = tuple(level + chance.randint(0, 30) for level in (208, 165, 135))
+    half, top = chance.randint(66, 84), chance.randint(96, 120)
+    drawn.ellipse((180 - half - 16, top - 26, 180 + half + 16, top + 160), fill=hair)
+    drawn.rounded_rectangle((40, 330, 320, 520), 90, fill=colour(20, 200))
+    drawn.rectangle((150, 270, 210, 350), fill=skin)
+    drawn.ellipse((180 - half, top, 180 + half, top + 200), fill=skin)
+    drawn.pieslice((180 - half, top - 12, 180 + half, top + 120), 180, 360, fill=hair)
+    for side in (-1, 1):
+        eye = 180 + side * half * 0.45
+        drawn.ellipse((eye - 7, top + 86, eye + 7, top + 100), fill=(40, 30, 30))
+    drawn.arc((150, top + 120, 210, top + 165), 20, 160, fill=(140, 60, 60), width=4)
+    return image.resize((width, height))
+
+
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    """Save a picture as a camera does."""
+    output = io.BytesIO()
+    image.save(output, "JPEG", **({"quality": 88} | options))
+    return output.getvalue()
+
+
+def write_photos(path: Path, photos: Mapping[str, bytes]) -> None:
+    """Pack photos under their names, as an institution does."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in photos.items():
+            archive.writestr(name, content)
+
+
 def resident_id(born_on: datetime.date, serial: int) -> str:
-    """Find the check character that makes an invented number valid; 1000 people a day."""
-    stem = f"{_AREA}{born_on:%Y%m%d}{serial % 1000:03}"
-    for check in "0123456789X":
-        try:
-            return people.check_id(IdKind.RESIDENT, stem + check).number
-        except people.Unfit:
-            continue
-    raise AssertionError(stem)
+    """Append the check character to an invented number (ISO 7064 MOD 11-2); 1000 people a day."""
+    stem, product = f"{_AREA}{born_on:%Y%m%d}{serial % 1000:03}", 0
+    for digit in stem:
+        product = (product + int(digit)) * 2 % 11
+    return stem + "0123456789X"[(12 - product) % 11]
 
 
 def _candidate(

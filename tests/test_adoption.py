@@ -77,8 +77,9 @@ def judge(given: Sequence[Mapping[str, Cell]]) -> tuple[tuple[sheet.Row, ...], l
         (number, tuple(line.get(column) for column in sheet.LAYOUT.columns))
         for number, line in enumerate(given, start=2)
     )
-    judged, errors, _ = sheet.judge(layouts.Sheet(rows=read), TODAY)
-    return judged, list(errors)
+    judging = sheet.Judging(TODAY)
+    judging.take(layouts.Lines(read))
+    return judging.holding(), list(judging.findings())
 
 
 async def adopt_at(

@@ -12,8 +12,19 @@ from service.ground.errors import Finding
 from service.issuing.batches import rows
 from service.issuing.batches.rows import Row
 from service.issuing.sheets import cells, layouts
-from service.issuing.sheets.layouts import COLUMNS, Cell, Day, Sheet
-from service.registry.people import IdKind
+from service.issuing.sheets.layouts import (
+    COLUMNS,
+    RESULTS,
+    Cell,
+    Day,
+    Form,
+    Head,
+    Lines,
+    Problem,
+    Tail,
+    Unread,
+)
+from service.registry.people import IdKind, Unfit
 
 DRAWABLE = frozenset([*range(0x20, 0xA000), 0x20087])
 TODAY = datetime.date(2026, 6, 1)
@@ -36,12 +47,12 @@ GOOD: Mapping[str, Cell] = {
 OTHER = {"准考证号": "2026050002", "证件类型": "护照", "证件号码": "E12345678"}
 
 
-def sheet(*changes: Mapping[str, Cell]) -> Sheet:
+def sheet(*changes: Mapping[str, Cell]) -> list[Lines]:
     """Make a sheet with one row, from row 2 on, for each set of changes to a good row."""
     lines = ({**GOOD, **change} for change in changes)
-    return Sheet(
-        rows=tuple((n, tuple(line[c] for c in COLUMNS)) for n, line in enumerate(lines, 2))
-    )
+    return [
+        Lines(tuple((n, tuple(map(line.get, RESULTS.columns))) for n, line in enumerate(lines, 2)))
+    ]
 
 
 def one(column: str, cell: Cell) -> Row:
@@ -123,6 +134,15 @@ def test_what_spreadsheets_do_to_cells_is_understood(
         46145.5,
         "2026-05-03 00:00:00",
         " 2026 - 5 - 3 ",
+        "2026-5-3 0:00",
+        "2026-5-3 00:00",
+        "2026/05/03 09:30:00",
+        "2026-05-03T00:00:00.000",
+        "2026年5月3日9:30",
+        "２０２６－０５－０３",
+        "46145",
+        "４６１４５",
+        "46145.0",
         Day(datetime.date(2026, 5, 3)),
     ],
 )
@@ -134,6 +154,14 @@ def test_dates_are_understood_in_every_common_form(cell: Cell) -> None:
     "cell",
     [
         "5/23/26",
+        "26.5.3",
+        "05/03/2026",
+        "3/5/2026",
+        "2026-5-30:00",
+        "2026-5",
+        "4614",
+        "461450",
+        "2026-05-03 9",
         "23.5.2026",
         "2026-02-30",
         "2026-13-01",
@@ -357,10 +385,9 @@ def test_no_long_number_is_ever_shown_whole(before: str, number: str) -> None:
 CELL = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates().map(Day)
 
 
-@given(st.lists(st.tuples(*[CELL] * len(COLUMNS)), max_size=3))
+@given(st.lists(st.tuples(*[CELL] * len(RESULTS.columns)), max_size=3))
 def test_any_cells_give_rows_or_findings_and_never_raise(lines: list[tuple[Cell, ...]]) -> None:
-    given_sheet = Sheet(rows=tuple(enumerate(lines, 2)))
-    judged, errors, _ = rows.judge(given_sheet, DRAWABLE, TODAY)
+    judged, errors, _ = rows.judge([Lines(tuple(enumerate(lines, 2)))], DRAWABLE, TODAY)
     assert len(judged) <= len(lines)
     assert errors
 
@@ -383,3 +410,70 @@ def test_a_flood_of_errors_is_bounded_and_counted() -> None:
     assert len(errors) == cells.FINDINGS_MAX + 1
     assert errors[-1].code == "ErrorsUnlisted"
     assert str(2000 * 10) in errors[-1].zh
+
+
+def test_days_counted_from_1904_are_only_those_that_are_counted() -> None:
+    judging = rows.Judging(DRAWABLE, TODAY)
+    judging.take(Head(form=Form(kind="xlsx"), from_1904=True))
+    days: list[Cell] = [44683, "44683", "2026-05-03", 20260503, Day(datetime.date(2026, 5, 3))]
+    changes = [{**OTHER, "准考证号": str(n), "证件号码": f"E1234567{n}"} for n in range(len(days))]
+    for part in sheet(*[{**one, "考核日期": day} for one, day in zip(changes, days, strict=True)]):
+        judging.take(part)
+    assert {row.exam_on for row in judging.judged().rows} == {datetime.date(2026, 5, 3)}
+
+
+def judged(*parts: layouts.Part) -> rows.Judged:
+    judging = rows.Judging(DRAWABLE, TODAY)
+    for part in parts:
+        judging.take(part)
+    return judging.judged()
+
+
+def test_a_refused_row_tells_which_it_is_and_all_that_is_wrong_with_it() -> None:
+    other: dict[str, Cell] = {**OTHER, "准考证号": "3", "姓名": "张", "总成绩": 101}
+    lost: dict[str, Cell] = {"准考证号": None, "证件号码": "1101 05x", "行标识": 7}
+    told = judged(*sheet({"行标识": "m1"}, {**other, "行标识": "m2"}, lost))
+    assert [(row.row_number, row.mark) for row in told.rows] == [(2, "m1")]
+    second, third = told.refused
+    assert (second.row_number, second.mark, second.admission_number) == (3, "m2", "3")
+    assert [one.code for one in second.findings] == ["NameLengthWrong", "ScoreUnreadable"]
+    assert (third.mark, third.admission_number, third.id_number) == (None, None, "110105X")
+    assert (*second.findings, *third.findings) == told.errors
+
+
+def test_a_row_with_a_merged_cell_is_refused_though_each_cell_is_right() -> None:
+    told = judged(*sheet({}, {**OTHER, "准考证号": "3"}), Tail(merged=((3, "备注"),)))
+    assert [row.row_number for row in told.rows] == [2]
+    ((refused,), (error,)) = (told.refused, told.errors)
+    assert (refused.row_number, refused.admission_number, refused.id_number) == (
+        3,
+        "3",
+        "E12345678",
+    )
+    assert (error.code, error.row, error.column) == ("CellMerged", 3, "备注")
+
+
+def test_what_may_not_be_taken_at_its_word_is_an_error_of_its_cell() -> None:
+    (error,) = refused({"总成绩": Unread("CellFormula", "84")})
+    assert (error.code, error.column, error.value) == ("CellFormula", "总成绩", "84")
+    (error,) = refused({"备注": Unread("BytesUndecodable", "110105194912310021", 77)})
+    assert (error.value, "77" in error.zh, "77" in error.en) == ("110*************21", True, True)
+
+
+def test_nothing_is_kept_of_a_sheet_that_cannot_be_read_to_its_end() -> None:
+    finding = Unfit("WorkbookBroken").finding()
+    told = judged(*sheet({}, {**OTHER, "姓名": "张"}), Problem(finding))
+    assert (told.rows, told.refused, told.errors[0]) == ((), (), finding)
+    missing = judged(Head(form=Form(kind="csv"), missing=("姓名",)))
+    assert (missing.rows, missing.refused) == ((), ())
+    assert [(one.code, "姓名" in one.zh) for one in missing.errors] == [("ColumnMissing", True)]
+    flood = judged(*sheet({}, *[dict.fromkeys(COLUMNS)] * 2000))
+    assert (flood.rows, flood.refused) == ((), ())
+
+
+def test_many_names_are_not_all_listed() -> None:
+    head = Head(form=Form(kind="csv"), unknown=tuple(f"列{number}" for number in range(50)))
+    hidden = Tail(rows_hidden=(*range(2, 9), 12, *range(100, 200, 2)))
+    unknown, rows_hidden = judged(head, *sheet({}), hidden).warnings
+    assert "列19…（50）" in unknown.zh
+    assert "2–8、12、100、" in rows_hidden.zh

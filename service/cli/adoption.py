@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
 from service import terminal, wiring
 from service.cli import acting, recording
@@ -18,12 +17,12 @@ from service.issuing import adoption
 from service.issuing.adoption import files, sheet
 from service.issuing.adoption.files import Pdf, Survey
 from service.issuing.adoption.sheet import Row
+from service.issuing.batches import uploads
 from service.issuing.sheets import layouts
 from service.registry import catalogue
 from service.wiring import Desk
 
 _READ_JOB = "service.issuing.adoption.sheet:read_in_jail"
-_SHEET_BYTES_MAX = 20 << 20
 _STORED_AT_ONCE = 16
 
 
@@ -48,9 +47,9 @@ async def adopt(
     """
     vault = wiring.vault(settings)
     objects = Objects.open(settings.store_address)
-    content = acting.read(path, _SHEET_BYTES_MAX)
-    if len(content) > _SHEET_BYTES_MAX:
-        raise errors.FileTooLarge(limit=_SHEET_BYTES_MAX)
+    content = acting.read(path, layouts.BYTES_MAX)
+    if len(content) > layouts.BYTES_MAX:
+        raise errors.FileTooLarge(limit=layouts.BYTES_MAX)
     rows, faults = await _read(content)
     survey = Survey() if faults else _survey(pdfs, rows)
     offer = adoption.Offer(
@@ -91,12 +90,16 @@ async def adoptions(_: Settings, desk: Desk) -> None:
 async def _read(content: bytes) -> tuple[tuple[Row, ...], tuple[Finding, ...]]:
     with terminal.progress("读取 reading", 2) as done:
         async with Jail(_READ_JOB, concurrent=1) as cells:
-            answer = await cells.run(_READ_JOB, content, jail.WORKBOOK)
-        done(1)
-        rows, faults, warnings = sheet.judge(msgspec.convert(answer, layouts.Sheet), acting.today())
+            judging = sheet.Judging(acting.today())
+            done(1)
+            async for part in cells.stream(_READ_JOB, content, jail.WORKBOOK, type=layouts.Part):
+                judging.take(part)
+        errors, warnings = judging.findings(), judging.warnings
         done(2)
+    if judging.form:
+        terminal.say(f"文件 file：{uploads.words(judging.form)}")
     terminal.findings(warnings, title="提示 warnings") if warnings else None
-    return rows, faults
+    return judging.holding(), errors
 
 
 def _survey(folder: Path | None, rows: Sequence[Row]) -> Survey:

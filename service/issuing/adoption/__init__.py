@@ -22,6 +22,7 @@ from service.ground.errors import AdoptedAlready, AdoptionNeedsTwoPersons, Findi
 from service.issuing import batches, numbering
 from service.issuing.adoption.files import Survey
 from service.issuing.adoption.sheet import Row
+from service.issuing.batches import obstacles
 from service.issuing.numbering import Behind
 from service.issuing.sheets import cells
 from service.registry import accounts
@@ -120,7 +121,7 @@ async def adopt(
         for row, key in zip(offer.rows, keys, strict=True)
         if row.standing == "valid"
     ]
-    errors = (*errors, *judgement.findings(), *await batches.certified(connection, valid))
+    errors = (*errors, *judgement.findings(), *await obstacles.certified(connection, valid))
     if errors:
         city, digest = actor.city_code, offer.file_sha256
         _refuse_again(await _adopted_at(connection, city_code=city, file_sha256=digest))

@@ -7,15 +7,14 @@ checked as for results.
 
 import datetime
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
-from service.ground.errors import Finding
 from service.issuing.sheets import cells, layouts, reading
-from service.issuing.sheets.layouts import Cell, Day, Layout, Sheet
+from service.issuing.sheets.layouts import Cell, Day, Layout
 from service.registry.people import IdKind, Unfit
 
 LAYOUT = Layout(
@@ -62,35 +61,20 @@ class Row(msgspec.Struct, frozen=True):
     file_name: str | None
 
 
-def read_in_jail(content: bytes) -> Sheet:
-    """Read the sheet of a workbook that nobody has looked at yet; runs in the jail."""
-    return reading.read(content, LAYOUT)
+def read_in_jail(content: bytes) -> Iterator[layouts.Part]:
+    """Read the sheet of a file that nobody has looked at yet; runs in the jail."""
+    yield from reading.read(content, LAYOUT)
 
 
-def judge(
-    sheet: Sheet, today: datetime.date
-) -> tuple[tuple[Row, ...], tuple[Finding, ...], tuple[Finding, ...]]:
-    """Judge a sheet: rows, errors, warnings. With any error the rows are not to be used.
+class Judging(cells.Judging):
+    """Certificates issued before, judged as they are read; `today` is the legal day.
 
-    `today` is the legal day.
+    With any error the rows are not to be used.
     """
-    warnings = cells.warnings(sheet, LAYOUT)
-    if errors := cells.faults(sheet, LAYOUT):
-        return (), errors, warnings
-    judgement = _Judgement(today)
-    rows = tuple(
-        row
-        for number, line in sheet.rows
-        if line[:2] != layouts.EXAMPLE and (row := judgement.row(number, line))
-    )
-    if not rows and not judgement.count:
-        judgement.add(Unfit("RowsMissing"))
-    return rows if judgement.count <= cells.FINDINGS_MAX else (), judgement.findings(), warnings
 
-
-class _Judgement(cells.Judgement):
     def __init__(self, today: datetime.date) -> None:
-        super().__init__()
+        super().__init__(LAYOUT)
+        self._today = today
         parsers: dict[str, Callable[[Any], object]] = {
             "证书编号": _number,
             "姓名": partial(cells.name, drawable=_EVERY_CHARACTER),
@@ -98,8 +82,8 @@ class _Judgement(cells.Judgement):
             "证件类型": cells.id_kind,
             "证件号码": cells.digits,
             "专项职业能力名称": cells.project,
-            "考核日期": partial(cells.past_date, today=today),
-            "发证日期": partial(_issued_on, today=today),
+            "考核日期": self._past_date,
+            "发证日期": self._issued_on,
             "发证机关": _authority,
             "状态": partial(cells.choice, _STANDINGS, "、".join(_STANDINGS)),
             "手机号码": cells.phone,
@@ -133,6 +117,15 @@ class _Judgement(cells.Judgement):
         values[4] = identity.number
         return Row(number, *values)  # type: ignore[arg-type]  # every cell of it was parsed
 
+    def _past_date(self, cell: Cell) -> datetime.date:
+        return cells.past_date(cell, self._today, from_1904=self.from_1904)
+
+    def _issued_on(self, cell: Cell) -> datetime.date:
+        day = self._past_date(cell)
+        if day < _ISSUED_FROM:
+            raise Unfit("IssuedTooEarly", day=_ISSUED_FROM)
+        return day
+
 
 def _number(cell: Cell) -> str:
     number = cells.digits(cell)
@@ -147,13 +140,6 @@ def _authority(cell: Cell) -> str:
     if len(authority) < 2:
         raise Unfit("CellEmpty")
     return authority
-
-
-def _issued_on(cell: Cell, today: datetime.date) -> datetime.date:
-    day = cells.past_date(cell, today)
-    if day < _ISSUED_FROM:
-        raise Unfit("IssuedTooEarly", day=_ISSUED_FROM)
-    return day
 
 
 def _file_name(cell: Cell) -> str:

@@ -1,13 +1,12 @@
 """Rows of results: every cell judged, every error of the file reported at once.
 
-A `Row` exists only when all of its cells are valid and agree with each other; one error anywhere
-keeps the whole file out. Whether an exam date or a project is allowed is a gate's to say, not this
-room's.
+A `Row` exists only when all of its cells are valid and agree with each other; of the others a
+`Refused` remains. Whether an exam date or a project is allowed is a gate's to say, not this room's.
 """
 
 import datetime
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
@@ -25,10 +24,13 @@ _AGE_YEARS_MIN = 14
 _ADMISSION = re.compile(r"[\w/-]{1,32}")
 _SCORE = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?")
 _RESULTS = {"合格": True, "不合格": False}
-_BLANK = {"手机号码": None, "理论成绩": None, "实操成绩": None, "备注": ""}
+_BLANK = {"手机号码": None, "理论成绩": None, "实操成绩": None, "备注": "", layouts.MARK: None}
+
+# Mark, admission number, document number and project of a row with errors, as far as they are read.
+_Told = tuple[str | None, str | None, str | None, str | None]
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One candidate's result, valid in itself; scores are 0 to 100 with at most one decimal."""
 
     row_number: int
@@ -46,56 +48,100 @@ class Row(msgspec.Struct, frozen=True):
     total: Decimal
     passed: bool
     remark: str
+    mark: str | None = None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A row with errors, and what of it tells which row it is, as far as that can be read.
+
+    `id_number` is what was typed, tidy, whether or not it is one.
+    """
+
+    row_number: int
+    mark: str | None
+    admission_number: str | None
+    id_number: str | None
+    project: str | None
+    findings: tuple[Finding, ...]
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A sheet that has been judged: the rows that hold, those that do not, and why.
+
+    `errors` are those of rows and of the whole sheet. With an error of the whole sheet, or too many
+    to be listed, there are neither rows nor refused ones, so that nobody keeps them.
+    """
+
+    form: layouts.Form | None
+    rows: tuple[Row, ...]
+    refused: tuple[Refused, ...]
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
 
 
 def judge(
-    sheet: layouts.Sheet, drawable: Collection[int], today: datetime.date
+    parts: Iterable[layouts.Part], drawable: Collection[int], today: datetime.date
 ) -> tuple[tuple[Row, ...], tuple[Finding, ...], tuple[Finding, ...]]:
-    """Judge a sheet: rows, errors, warnings. With any error the rows are not to be used.
+    """Judge what a reader tells all at once: rows that hold, errors, warnings."""
+    judging = Judging(drawable, today)
+    for part in parts:
+        judging.take(part)
+    judged = judging.judged()
+    return judged.rows, judged.errors, judged.warnings
+
+
+class Judging(cells.Judging):
+    """Results, judged as they are read.
 
     `drawable` are the code points that the embedded fonts can draw; `today` is the legal day.
-    At most `cells.FINDINGS_MAX` errors are listed; a last one then says how many there are, and no
-    row is returned, so that nobody adds to them.
     """
-    warnings = cells.warnings(sheet, layouts.RESULTS)
-    if errors := cells.faults(sheet, layouts.RESULTS):
-        return (), errors, warnings
-    judgement = _Judgement(drawable, today)
-    rows = tuple(
-        row
-        for number, line in sheet.rows
-        if line[:2] != layouts.EXAMPLE and (row := judgement.row(number, line))
-    )
-    if not rows and not judgement.count:
-        judgement.add(Unfit("RowsMissing"))
-    return rows if judgement.count <= cells.FINDINGS_MAX else (), judgement.findings(), warnings
 
-
-class _Judgement(cells.Judgement):
     def __init__(self, drawable: Collection[int], today: datetime.date) -> None:
-        super().__init__()
+        super().__init__(layouts.RESULTS)
         self._first_names: dict[tuple[str, str], tuple[int, str]] = {}
-        date = partial(cells.past_date, today=today)
+        self._told: dict[int, _Told] = {}
+        self._today = today
         parsers: dict[str, Callable[[Any], object]] = {
             "准考证号": _admission,
             "姓名": partial(cells.name, drawable=drawable),
             "性别": cells.sex,
             "证件类型": cells.id_kind,
             "证件号码": cells.digits,
-            "出生日期": date,
+            "出生日期": self._past_date,
             "手机号码": cells.phone,
             "专项职业能力名称": cells.project,
-            "考核日期": date,
+            "考核日期": self._past_date,
             "理论成绩": _score,
             "实操成绩": _score,
             "总成绩": _score,
             "考核结果": partial(cells.choice, _RESULTS, "合格、不合格"),
             "备注": partial(cells.words, length_max=200),
+            layouts.MARK: _mark,
         }
-        self._parsers = tuple((column, parsers[column]) for column in layouts.COLUMNS)
+        self._parsers = tuple((column, parsers[column]) for column in self.layout.columns)
+
+    def judged(self) -> Judged:
+        """Tell everything that was found, once all has been taken."""
+        errors, wrong = self.findings(), dict[int, list[Finding]]()
+        for error in errors if self.usable() else ():
+            wrong.setdefault(error.row or 0, []).append(error)
+        told = {row.row_number: row for row in self.rows if row.row_number in wrong}
+        return Judged(
+            form=self.form,
+            rows=self.holding(),
+            refused=tuple(
+                Refused(number, *self._told.get(number) or _tell(told[number]), tuple(findings))
+                for number, findings in wrong.items()
+                if number
+            ),
+            errors=errors,
+            warnings=tuple(self.warnings),
+        )
 
     def row(self, number: int, line: tuple[Cell, ...]) -> Row | None:
         """Judge one row: each cell alone, then against its neighbours and the rows above."""
+        if line[-1] is not None and line.count(None) == len(line) - 1:
+            return None  # it was emptied: nothing but its mark is left
         before = self.count
         values = [
             self._value(number, column, parse, cell)
@@ -117,9 +163,13 @@ class _Judgement(cells.Judgement):
             key = (identity.kind, identity.number, project)
             self.once("CandidateRepeated", number, "证件号码", line[4], *key)
         if self.count > before or not identity:
+            self._told[number] = (values[-1], admission, typed, project)
             return None
         values[4] = identity.number
         return Row(number, *values)
+
+    def _past_date(self, cell: Cell) -> datetime.date:
+        return cells.past_date(cell, self._today, from_1904=self.from_1904)
 
     def _value(self, row: int, column: str, parse: Callable[[Any], object], cell: Cell) -> Any:
         if cell is None and column in _BLANK:
@@ -133,7 +183,7 @@ class _Judgement(cells.Judgement):
             self.add(unfit, row, "出生日期", Day(born_on))
 
     def _only_in_its_column(self, row: int, identity: IdNumber, line: tuple[Cell, ...]) -> None:
-        for column, cell in (("准考证号", line[0]), ("备注", line[-1])):
+        for column, cell in (("准考证号", line[0]), ("备注", line[13])):
             if identity.number in people.tidy(str(cell)).replace("-", ""):
                 masked = people.mask_id(identity.number)
                 self.add(Unfit("IdRepeatedInClear"), row, column, masked)
@@ -144,6 +194,15 @@ class _Judgement(cells.Judgement):
             first, known = self._first_names.setdefault(key, (row, name))
             if name != known:
                 self.add(Unfit("NameContradictsRow", first=first), row, "姓名", name)
+
+
+def _tell(row: Row) -> _Told:
+    return row.mark, row.admission_number, row.id_number, row.project
+
+
+def _mark(cell: Cell) -> str | None:
+    """Read whatever stands where a row's mark may stand; whether it is one of ours is not asked."""
+    return cell if isinstance(cell, str) else None
 
 
 def _admission(cell: Cell) -> str:

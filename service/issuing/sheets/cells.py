@@ -2,38 +2,43 @@
 
 What spreadsheets do to numbers, dates and spaces is understood; what they have destroyed (an
 18-digit number rounded to …000) is named as such. Every parser takes a cell and returns a valid
-value or raises `Unfit`; a `Judgement` turns that into findings, all of a file at once.
+value or raises `Unfit`; a `Judging` turns that into findings, all of a file at once.
 """
 
 import datetime
+import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from service.ground.errors import Finding
 from service.issuing.sheets import layouts
-from service.issuing.sheets.layouts import Cell, Day
+from service.issuing.sheets.layouts import Cell, Day, Unread
 from service.registry import people
 from service.registry.people import IdKind, IdNumber, Unfit
 
 FINDINGS_MAX = 10_000
 _SHOWN_LENGTH_MAX = 40
+_NAMES_MAX = 20
 _PHONE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
 _ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]+")
 _DATE = re.compile(
-    r"([0-9]{4})(?:([0-9]{2})([0-9]{2})|[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?)"
-    r"(?:T?00:00(?::00(?:\.0+)?)?)?"
+    r"([0-9]{4}) ?(?:([0-9]{2})([0-9]{2})|[-/.年] ?([0-9]{1,2}) ?[-/.月] ?([0-9]{1,2})(?: ?日)?)"
+    r"(?:(?:[ T]|(?<=日))[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 )
+_SERIAL = re.compile(r"[0-9]{5}(?:\.[0-9]+)?")
 # Serial 60 is 1900-02-29, which never was; from 1901 on this day is right.
 _SERIAL_ZERO, _SERIAL_MAX = datetime.date(1899, 12, 30), 2_958_465
+_DAYS_TO_1904 = 1462
 # These would be days of 1905; who enters one has typed a year.
 _TYPED_YEARS = range(1900, 2101)
 # A space that no Latin letter or digit needs.
 _STRAY_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
+_TYPED = people.HALF_WIDTH | people.ZERO_WIDTH
 _HALF_WIDTH_WORDS = people.ZERO_WIDTH | {
     full: half for full, half in people.HALF_WIDTH.items() if chr(half).isalnum()
 }
@@ -52,7 +57,7 @@ _ID_KINDS = {kind.value: kind for kind in IdKind} | {
 
 
 class Judgement:
-    """The errors of one sheet so far, and what its earlier rows hold."""
+    """The errors so far, and what earlier rows hold."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -84,6 +89,9 @@ class Judgement:
 
     def value(self, row: int, column: str, parse: Callable[[Any], object], cell: Cell) -> Any:
         """Return what a cell says, or None once its error is counted."""
+        if isinstance(cell, Unread):
+            self.add(Unfit(cell.code, at=cell.at), row, column, cell.shown)
+            return None
         try:
             return parse(cell)
         except Unfit as unfit:
@@ -112,6 +120,85 @@ class Judgement:
             self.add(Unfit(code, first=first), row, column, cell)
 
 
+class Judging(Judgement):
+    """One sheet, judged as its parts come: the rows that hold, and everything that is wrong.
+
+    A room tells in `row` what holds. With more errors than are listed, or with a fault of the whole
+    sheet, no row is to be used.
+    """
+
+    def __init__(self, layout: layouts.Layout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.form: layouts.Form | None = None
+        self.from_1904 = False
+        self.rows: list[Any] = []
+        self.warnings: list[Finding] = []
+        self._faults: list[Finding] = []
+
+    def take(self, part: layouts.Part) -> None:
+        """Judge what a reader tells next."""
+        match part:
+            case layouts.Lines():
+                for number, line in part.rows:
+                    if line[:2] != layouts.EXAMPLE and (row := self.row(number, line)):
+                        self.rows.append(row)
+                if self.count > FINDINGS_MAX:
+                    self.rows.clear()
+            case layouts.Head():
+                self.form, self.from_1904 = part.form, part.from_1904
+                self._take_head(part)
+            case layouts.Tail():
+                self._take_tail(part)
+            case layouts.Problem():
+                self._faults.append(part.finding)
+
+    def row(self, number: int, line: tuple[Cell, ...]) -> Any:
+        """Judge one row, its cells in the order of the layout: the row, or None."""
+        raise NotImplementedError
+
+    def _take_head(self, head: layouts.Head) -> None:
+        faults = {
+            "SheetAmbiguous": head.sheets_rival,
+            "ColumnMissing": head.missing,
+            "ColumnRepeated": head.repeated,
+            "HeaderMerged": head.merged,
+        }
+        warnings = {
+            "SheetIgnored": head.sheets_ignored,
+            "SheetHidden": head.sheets_hidden,
+            "ColumnUnknown": head.unknown,
+        }
+        self._faults += _named(faults, self.layout)
+        self.warnings += _named(warnings, self.layout)
+        if head.has_macros:
+            self.warnings.append(Unfit("WorkbookMacros").finding())
+
+    def _take_tail(self, tail: layouts.Tail) -> None:
+        hidden = {"RowsHidden": _spans(tail.rows_hidden), "ColumnsHidden": tail.columns_hidden}
+        self.warnings += _named(hidden, self.layout)
+        for number, column in tail.merged:
+            self.add(Unfit("CellMerged"), number, column)
+        self._listed.sort(key=lambda one: one.row or 0)
+
+    def usable(self) -> bool:
+        """Tell whether the errors are those of single rows, and all of them listed."""
+        return not self._faults and self.count <= FINDINGS_MAX
+
+    def holding(self) -> tuple[Any, ...]:
+        """Return the rows without an error."""
+        if not self.usable():
+            return ()
+        wrong = {finding.row for finding in self._listed}
+        return tuple(row for row in self.rows if row.row_number not in wrong)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the faults of the sheet and then the errors of its rows."""
+        if not (self.rows or self.count or self._faults):
+            self.add(Unfit("RowsMissing"))
+        return (*self._faults, *super().findings())
+
+
 def shown(value: object) -> str:
     """Show what a stranger typed, as short text without secrets.
 
@@ -123,29 +210,19 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_LENGTH_MAX else text[: _SHOWN_LENGTH_MAX - 1] + "…"
 
 
-def faults(sheet: layouts.Sheet, layout: layouts.Layout) -> tuple[Finding, ...]:
-    """Return what keeps a whole sheet from being judged row by row."""
-    if sheet.problem:
-        return (sheet.problem,)
-    return _named(
-        layout,
-        ("SheetAmbiguous", sheet.sheets_rival),
-        ("ColumnMissing", sheet.missing),
-        ("ColumnRepeated", sheet.repeated),
-    )
+def _named(facts: dict[str, tuple[str, ...]], layout: layouts.Layout) -> Iterator[Finding]:
+    for code, names in facts.items():
+        if names:
+            listed = "、".join(map(shown, names[:_NAMES_MAX]))
+            listed += f"…（{len(names)}）" if len(names) > _NAMES_MAX else ""
+            yield Unfit(code, names=listed, sheet=layout.sheet).finding()
 
 
-def warnings(sheet: layouts.Sheet, layout: layouts.Layout) -> tuple[Finding, ...]:
-    """Return what of a workbook is left unread."""
-    return _named(layout, ("SheetIgnored", sheet.sheets_ignored), ("ColumnUnknown", sheet.unknown))
-
-
-def _named(layout: layouts.Layout, *facts: tuple[str, tuple[str, ...]]) -> tuple[Finding, ...]:
-    return tuple(
-        Unfit(code, names="、".join(map(shown, names)), sheet=layout.sheet).finding()
-        for code, names in facts
-        if names
-    )
+def _spans(numbers: tuple[int, ...]) -> tuple[str, ...]:
+    """Put what stands in a row together: (3, 4, 5, 9) is 3–5 and 9."""
+    runs = itertools.groupby(enumerate(numbers), lambda one: one[1] - one[0])
+    spans = ([number for _, number in run] for _, run in runs)
+    return tuple(f"{s[0]}–{s[-1]}" if len(s) > 1 else str(s[0]) for s in spans)
 
 
 def text(cell: Cell) -> str:
@@ -221,19 +298,25 @@ def project(cell: Cell) -> str:
     return _STRAY_SPACE.sub("", words(cell, 60)) or text(None)
 
 
-def past_date(cell: Cell, today: datetime.date) -> datetime.date:
-    """Read a day that is not in the future."""
-    day = _date((cell.day - _SERIAL_ZERO).days if isinstance(cell, Day) else cell)
+def past_date(cell: Cell, today: datetime.date, *, from_1904: bool = False) -> datetime.date:
+    """Read a day that is not in the future; a bare count of days may begin in 1904."""
+    if isinstance(cell, Day):
+        day = _date((cell.day - _SERIAL_ZERO).days, 0)
+    else:
+        day = _date(cell, _DAYS_TO_1904 if from_1904 else 0)
     if day > today:
         raise Unfit("DateInFuture", day=day)
     return day
 
 
 @lru_cache(maxsize=65536, typed=True)
-def _date(cell: Cell) -> datetime.date:
-    if isinstance(cell, int | float) and 366 < cell <= _SERIAL_MAX and cell not in _TYPED_YEARS:
-        return _SERIAL_ZERO + datetime.timedelta(int(cell))
-    match = _DATE.fullmatch(people.tidy(text(cell)))
+def _date(cell: Cell, days_ahead: int) -> datetime.date:
+    typed = cell.translate(_TYPED) if isinstance(cell, str) else text(cell)
+    typed = " ".join(typed.split())
+    serial = float(typed) if isinstance(cell, str) and _SERIAL.fullmatch(typed) else cell
+    if _is_serial(serial):
+        return _SERIAL_ZERO + datetime.timedelta(int(serial) + days_ahead)
+    match = _DATE.fullmatch(typed)
     try:
         day = datetime.date(*(int(part) for part in match.groups() if part)) if match else None
     except ValueError:
@@ -241,3 +324,9 @@ def _date(cell: Cell) -> datetime.date:
     if day is None or day.year < 1900:
         raise Unfit("DateUnreadable")
     return day
+
+
+def _is_serial(cell: Cell) -> TypeGuard[float]:
+    if not isinstance(cell, int | float) or not 366 < cell <= _SERIAL_MAX:
+        return False
+    return int(cell) not in _TYPED_YEARS  # 2026.5 is a month, typed

@@ -1,4 +1,4 @@
-"""Layouts: which columns a filled-in sheet has, and what its cells are once they are read.
+"""Layouts: which columns a filled-in sheet has, and what of it a reader tells, part by part.
 
 Values only: nothing here knows of files, and nothing is judged yet.
 """
@@ -26,42 +26,115 @@ COLUMNS = (
     "考核结果",
     "备注",
 )
+# What a sheet that we gave back with its errors has at its right end.
+ERRORS, MARK = "错误说明", "行标识"
 # The template's example row starts with these two cells; import ignores such a row.
 EXAMPLE = ("示例000001", "示例姓名")
 ROWS_MAX = 100_000
+BYTES_MAX = 64 << 20
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Which sheet is read, its columns in the order of a template, and those it may lack."""
+    """Which sheet is read, its columns in the order of a template, and those it may lack.
+
+    Columns that are `passed_over` are known and not read.
+    """
 
     sheet: str
     columns: tuple[str, ...]
     optional: frozenset[str] = frozenset()
+    passed_over: frozenset[str] = frozenset()
 
 
-RESULTS = Layout("考核结果", COLUMNS)
+RESULTS = Layout("考核结果", (*COLUMNS, MARK), frozenset({MARK}), frozenset({ERRORS}))
 
 
-class Day(msgspec.Struct, frozen=True, array_like=True):
+class Day(msgspec.Struct, frozen=True, array_like=True, tag="day"):
     """A cell that the spreadsheet itself holds as a date."""
 
     day: datetime.date
 
 
-Cell = str | int | float | bool | Day | None
+class Unread(msgspec.Struct, frozen=True, array_like=True, tag="unread"):
+    """A cell that may not be taken at its word, so that its row is wrong: a formula, an error.
 
-
-class Sheet(msgspec.Struct, frozen=True, kw_only=True):
-    """What the workbook holds; `rows` are row number and cells in the order of the layout.
-
-    Names are as a stranger typed them: `sheets_rival` could each be the wanted sheet, so none
-    was read; `sheets_ignored` hold something beside the sheet that was read.
+    `code` is that of its finding, `shown` what stands there, `at` where, for a code that tells it.
     """
 
-    rows: tuple[tuple[int, tuple[Cell, ...]], ...] = ()
+    code: str
+    shown: str
+    at: int = 0
+
+
+Cell = str | int | float | bool | Day | Unread | None
+Row = tuple[int, tuple[Cell, ...]]
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """How a file is written: `kind` is xlsx or csv, and the others are a CSV's.
+
+    `encoding` is Python's name: utf-8, utf-8-sig, gb18030 or utf-16. A delimiter that is named
+    stands in a line of its own (sep=;) above the first row.
+    """
+
+    kind: str
+    encoding: str = ""
+    delimiter: str = ""
+    line_end: str = ""
+    is_delimiter_named: bool = False
+
+
+# What a reader tells, in this order: a `Head`, `Lines` as often as it takes, a `Tail`; but at any
+# time a `Problem`, which ends it.
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What stands above the rows; with `missing`, `repeated` or `sheets_rival` none follows.
+
+    Names are as a stranger typed them, `header` those of the columns in their places, tidy.
+    `sheets_rival` could each be the wanted sheet, so none was read; `sheets_ignored` hold something
+    beside the sheet that was read, `sheets_hidden` may. `merged` are the ranges that cover cells of
+    a header in which columns are missing. A workbook may count its days `from_1904`.
+    """
+
+    form: Form
+    header_row: int = 1
+    header: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
     sheets_ignored: tuple[str, ...] = ()
+    sheets_hidden: tuple[str, ...] = ()
     sheets_rival: tuple[str, ...] = ()
-    problem: Finding | None = None
+    from_1904: bool = False
+    has_macros: bool = False
+
+
+class Lines(msgspec.Struct, frozen=True, tag=True):
+    """Some rows in their order: row number and cells in the order of the layout, or as they stand.
+
+    Rows without any cell are left out.
+    """
+
+    rows: tuple[Row, ...]
+
+
+class Tail(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What is known only at the end: which rows and columns are hidden from who looks.
+
+    `merged` are rows of which a cell is merged with others, each with such a column.
+    """
+
+    rows_hidden: tuple[int, ...] = ()
+    columns_hidden: tuple[str, ...] = ()
+    merged: tuple[tuple[int, str], ...] = ()
+
+
+class Problem(msgspec.Struct, frozen=True, tag=True):
+    """Why a file cannot be read, or not on from here."""
+
+    finding: Finding
+
+
+Part = Head | Lines | Tail | Problem

@@ -1,172 +1,219 @@
-"""A workbook as bytes: one sheet of a known layout read into typed cells, nothing judged yet.
+"""A file as bytes: one sheet of a known layout told part by part, nothing judged yet.
 
 `read` runs in the jail, without files or network, so everything it needs is imported here. Whatever
-the bytes are, it answers with a `Sheet`: rows, or the one problem that kept them from being read.
-Sizes are bounded before the parser may allocate; what slips past these bounds, the jail stops.
+the bytes are, it answers: a head and rows, or the one problem that kept them from being read. Rows
+are told as they are read and never held; what takes too long or too much, the jail stops.
 """
 
-import datetime
-import encodings.cp437  # noqa: F401 - zipfile decodes old entry names with it and would load it late
-import io
+import bisect
+import collections
 import itertools
 import math
 import operator
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
-import python_calamine as calamine
 
-from service.issuing.sheets import layouts
-from service.issuing.sheets.layouts import RESULTS, Cell, Day, Layout, Sheet
+from service.issuing.sheets import delimited, kinds, layouts, pages, spreadsheets
+from service.issuing.sheets.layouts import (
+    RESULTS,
+    Cell,
+    Day,
+    Form,
+    Head,
+    Layout,
+    Lines,
+    Tail,
+    Unread,
+)  # fmt: skip
 from service.registry import people
 from service.registry.people import Unfit
 
-_COLUMNS_MAX = 52
 _HEADER_ROW_MAX = 20
 _HEADER_KNOWN_MIN = 3
 _HEADER_REMARK = re.compile(r"(?<=.)[(（\[【][^(（\[【]*[)）\]】]$")
-_TEXT_LENGTH_MAX = 300
-_INTEGER_MAX = 2**63  # what a JSON reader takes for an integer
-_ENTRIES_MAX = 1_000
-_UNPACKED_BYTES_MAX = 256 * 2**20
-_BROKEN = (
-    calamine.CalamineError,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-)
-_CHUNK_BYTES = 2**20
-_TAG_BYTES_MAX = 256
-
-_OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
-_OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-_WORKBOOK_PART = re.compile(r"xl/workbook\d*\.xml")
-# A filled cell right of column AZ or below row 109 999: the parser allocates the whole rectangle.
-_FAR_CELL = re.compile(
-    rb"""<(?:\w+:)?c\s(?:[^<>]{0,99}?\s)?r=["'](?:[A-Z]{3,}\d+|[B-Z][A-Z]\d+|"""
-    rb"""[A-Z]{1,2}(?:\d{7,}|[2-9]\d{5}|1[1-9]\d{4}))["'][^<>]{0,99}(?<!/)>"""
-)
+_ROWS_AT_ONCE = 500
+_OWN_SHEETS = (layouts.GUIDE_SHEET, layouts.PROJECTS_SHEET)
 
 
-def read(data: bytes, layout: Layout = RESULTS) -> Sheet:
-    """Read the sheet of this layout from a workbook that nobody has looked at yet."""
+def read(data: bytes, layout: Layout = RESULTS) -> Iterator[layouts.Part]:
+    """Tell the rows of this layout from a file that nobody has looked at yet."""
+    yield from _read(data, layout, whole=False)
+
+
+def read_whole(data: bytes, layout: Layout = RESULTS) -> Iterator[layouts.Part]:
+    """Tell the same sheet with all columns as they stand, its header and what is above it too."""
+    yield from _read(data, layout, whole=True)
+
+
+def heading(cell: Cell) -> str:
+    """Return the name of a column without spaces, stars and a bracketed remark at its end."""
+    if isinstance(cell, Unread):
+        cell = cell.shown
+    typed = "" if cell is None else str(cell.day if isinstance(cell, Day) else cell)
+    name = "".join(typed.translate(people.ZERO_WIDTH).split()).strip("*＊")
+    return _HEADER_REMARK.sub("", name[: spreadsheets.TEXT_LENGTH_MAX]).strip("*＊")
+
+
+def _read(data: bytes, layout: Layout, *, whole: bool) -> Iterator[layouts.Part]:
     try:
-        _inspect(data)
-        return _choose(_open(data, layout), layout)
+        if kinds.is_workbook(data):
+            yield from _workbook(data, layout, whole=whole)
+        else:
+            table = delimited.Table(data, lambda row: _likeness(row, layout), whole=whole)
+            telling = _Telling(layout, None, whole=whole)
+            yield from telling.tell(table.rows(), Head(form=table.form))
     except Unfit as unfit:
-        return Sheet(problem=unfit.finding())
-    except _BROKEN:
-        return Sheet(problem=Unfit("WorkbookBroken").finding())
+        yield layouts.Problem(unfit.finding())
+    except spreadsheets.BROKEN:
+        yield layouts.Problem(Unfit("WorkbookBroken").finding())
 
 
-def _inspect(data: bytes) -> None:
-    """Refuse what is no workbook or would not fit, reading each entry once in small pieces."""
-    if data.startswith(_OLE_MAGIC):
-        raise Unfit("WorkbookEncrypted" if _OLE_ENCRYPTED in data else "WorkbookLegacy")
-    if not data.startswith(b"PK"):
-        raise Unfit("WorkbookNotXlsx")
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = archive.infolist()
-        if not any(map(_WORKBOOK_PART.fullmatch, archive.namelist())):
-            raise Unfit("WorkbookNotXlsx")
-        if len(entries) > _ENTRIES_MAX or sum(e.file_size for e in entries) > _UNPACKED_BYTES_MAX:
-            raise Unfit("WorkbookTooLarge")
-        for entry in entries:
-            tail = b""
-            with archive.open(entry) as stream:
-                while chunk := stream.read(_CHUNK_BYTES):
-                    if _FAR_CELL.search(tail + chunk):
-                        raise Unfit("WorkbookTooLarge")
-                    tail = chunk[-_TAG_BYTES_MAX:]
-
-
-def _open(data: bytes, layout: Layout) -> list[calamine.CalamineSheet]:
-    """Open the sheets that a user sees, except our own guide and project list."""
-    book = calamine.load_workbook(io.BytesIO(data))
-    sheets = [
-        book.get_sheet_by_name(sheet.name)
-        for sheet in book.sheets_metadata
-        if sheet.typ is calamine.SheetTypeEnum.WorkSheet
-        and sheet.visible is calamine.SheetVisibleEnum.Visible
-        and sheet.name not in (layouts.GUIDE_SHEET, layouts.PROJECTS_SHEET)
-    ]
-    if not sheets:
-        raise Unfit("SheetMissing", sheet=layout.sheet)
-    return sheets
-
-
-def _choose(sheets: list[calamine.CalamineSheet], layout: Layout) -> Sheet:
+def _workbook(data: bytes, layout: Layout, *, whole: bool) -> Iterator[layouts.Part]:
     """Read the sheet with the layout's name, else the only one that holds anything."""
-    filled = [sheet for sheet in sheets if any(any(map(_name, row)) for row in sheet.iter_rows())]
-    named = [sheet for sheet in sheets if sheet.name == layout.sheet]
-    others = tuple(sheet.name for sheet in filled if sheet.name != layout.sheet)
-    if not named and len(others) > 1:
-        return Sheet(sheets_rival=others)
-    read = _sheet((named or filled or sheets)[0], layout)
-    return msgspec.structs.replace(read, sheets_ignored=others if named else ())
-
-
-def _sheet(source: calamine.CalamineSheet, layout: Layout) -> Sheet:
-    if source.width > _COLUMNS_MAX:
-        raise Unfit("WorkbookTooLarge")
-    numbered = enumerate(source.iter_rows(), 1)
-    columns = layout.columns
-    header = _header(numbered, columns)
-    unknown = tuple(name for name in header if name and name not in columns)
-    missing = tuple(name for name in columns if name not in {*header, *layout.optional})
-    repeated = tuple(name for name in columns if header.count(name) > 1)
-    if missing or repeated:
-        return Sheet(unknown=unknown, missing=missing, repeated=repeated)
-    places = {name: place for place, name in enumerate(header)}
-    pick = operator.itemgetter(*(places.get(name, -1) for name in columns))  # -1: put there empty
-    rows: list[tuple[int, tuple[Cell, ...]]] = []
-    for number, row in numbered:
-        cells = tuple(map(_cell, pick((*row, ""))))
-        if cells.count(None) == len(cells):
-            continue
-        if len(rows) == layouts.ROWS_MAX:
-            raise Unfit("WorkbookTooLarge")
-        rows.append((number, cells))
-    return Sheet(rows=tuple(rows), unknown=unknown)
-
-
-def _header(numbered: Iterator[tuple[int, list[Any]]], columns: Sequence[str]) -> list[str]:
-    """Advance past the header: the first row that names half of the columns, else the likeliest."""
-    seen: list[list[str]] = []
-    for _, row in itertools.islice(numbered, _HEADER_ROW_MAX):
-        names = [_name(cell) for cell in row]
-        if len(set(names) & set(columns)) * 2 >= len(columns):
-            return names
-        if any(names):
-            seen.append(names)
+    book = spreadsheets.Workbook(data, whole=whole)
+    theirs = [sheet for sheet in book.sheets if sheet.name not in _OWN_SHEETS]
+    seen = [sheet for sheet in theirs if not sheet.is_hidden]
     if not seen:
-        raise Unfit("SheetEmpty")
-    likeliest = max(seen, key=lambda names: len(set(names) & set(columns)))
-    if len(set(likeliest) & set(columns)) < _HEADER_KNOWN_MIN:
-        raise Unfit("HeaderMissing")
-    return likeliest
+        raise Unfit("SheetMissing", sheet=layout.sheet)
+    named = [sheet for sheet in seen if sheet.name == layout.sheet]
+    others = [one for one in seen if one.name != layout.sheet and _holds_anything(book, one)]
+    names = tuple(sheet.name for sheet in others)
+    head = Head(
+        form=Form(kind="xlsx"),
+        sheets_hidden=tuple(one.name for one in theirs if one.is_hidden),
+        sheets_ignored=names if named else (),
+        from_1904=book.is_from_1904,
+        has_macros=book.has_macros,
+    )
+    if not named and len(others) > 1:
+        yield msgspec.structs.replace(head, sheets_rival=names)
+        return
+    page = pages.Page(book, (named or others or seen)[0].part)
+    yield from _Telling(layout, page, whole=whole).tell(page.rows(), head)
 
 
-def _name(cell: Any) -> str:
-    """Return a header without spaces, stars and a bracketed remark at its end."""
-    name = "".join(str(cell).translate(people.ZERO_WIDTH).split()).strip("*＊")
-    return _HEADER_REMARK.sub("", name[:_TEXT_LENGTH_MAX]).strip("*＊")
+def _holds_anything(book: spreadsheets.Workbook, sheet: spreadsheets.Sheet) -> bool:
+    try:
+        return any(True for _ in pages.Page(book, sheet.part).rows())
+    except Unfit:
+        return True
 
 
-def _cell(value: Any) -> Cell:
-    if isinstance(value, str):
-        return value.strip()[:_TEXT_LENGTH_MAX] or None
-    if isinstance(value, datetime.datetime):
-        return Day(value.date())
-    if isinstance(value, datetime.date):
-        return Day(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return int(value) if value.is_integer() and abs(value) < _INTEGER_MAX else value
-    return value if isinstance(value, bool | int) else str(value)
+def _likeness(cells: Iterable[Cell], layout: Layout) -> int:
+    """Count the columns of the layout that a row names."""
+    return len({*map(heading, cells)} & {*layout.columns})
+
+
+class _Telling:
+    """One sheet while it is told; `page` knows of its hidden and merged cells."""
+
+    def __init__(self, layout: Layout, page: pages.Page | None, *, whole: bool) -> None:
+        self._layout, self._page, self._whole = layout, page, whole
+        self._header: tuple[str, ...] = ()
+        self._header_row = 0
+        self._numbers: list[int] = []
+
+    def tell(self, rows: Iterator[pages.Row], head: Head) -> Iterator[layouts.Part]:
+        """Tell head, lines and tail."""
+        above = list(itertools.islice(rows, _HEADER_ROW_MAX))
+        place = self._find_header(above)
+        self._header_row, cells = above[place]
+        self._header = tuple(map(heading, cells))
+        head = self._with_header(head)
+        if head.missing or head.repeated:
+            collections.deque(rows, maxlen=0)  # what is merged is told behind the rows
+            yield msgspec.structs.replace(head, merged=self._merged_header())
+            return
+        yield head
+        lines = (
+            self._standing(itertools.chain(above, rows))
+            if self._whole
+            else self._picked(itertools.chain(above[place + 1 :], rows))
+        )
+        while some := tuple(itertools.islice(lines, _ROWS_AT_ONCE)):
+            yield Lines(some)
+        yield self._tail()
+
+    def _find_header(self, above: Sequence[pages.Row]) -> int:
+        """Find the first row that names half of the columns, else the likeliest."""
+        likeness = [_likeness(cells, self._layout) for _, cells in above]
+        if not likeness:
+            raise Unfit("SheetEmpty")
+        half = math.ceil(len(self._layout.columns) / 2)
+        enough = min(max(likeness), half)
+        if enough < min(_HEADER_KNOWN_MIN, half):
+            raise Unfit("HeaderMissing")
+        return next(place for place, one in enumerate(likeness) if one >= enough)
+
+    def _with_header(self, head: Head) -> Head:
+        header, layout = self._header, self._layout
+        known = {*layout.columns, *layout.passed_over}
+        return msgspec.structs.replace(
+            head,
+            header_row=self._header_row,
+            header=header,
+            unknown=tuple(name for name in header if name and name not in known),
+            missing=tuple(one for one in layout.columns if one not in {*header, *layout.optional}),
+            repeated=tuple(name for name in layout.columns if header.count(name) > 1),
+        )
+
+    def _picked(self, rows: Iterable[pages.Row]) -> Iterator[layouts.Row]:
+        """Give the cells of the layout's columns, in their order."""
+        width = len(self._header)
+        places = {name: place for place, name in enumerate(self._header)}
+        pick = operator.itemgetter(*(places.get(name, width) for name in self._layout.columns))
+        nothing = (None,) * (width + 1)
+        for number, cells in rows:
+            line = pick((*cells[:width], *nothing[min(len(cells), width) :]))
+            if line.count(None) < len(line):
+                self._count(number)
+                yield number, line
+
+    def _standing(self, rows: Iterable[pages.Row]) -> Iterator[layouts.Row]:
+        for number, cells in rows:
+            if number > self._header_row:
+                self._count(number)
+            yield number, tuple(cells)
+
+    def _count(self, number: int) -> None:
+        self._numbers.append(number)
+        if len(self._numbers) > layouts.ROWS_MAX:
+            raise Unfit("RowsTooMany", row=number)
+
+    def _merged_header(self) -> tuple[str, ...]:
+        merged = self._page.merged if self._page else ()
+        return tuple(str(one) for one in merged if one.top <= self._header_row <= one.bottom)
+
+    def _tail(self) -> Tail:
+        if not self._page:
+            return Tail()
+        told, hidden = set(self._numbers), self._page.columns_hidden
+        return Tail(
+            rows_hidden=tuple(filter(told.__contains__, self._page.rows_hidden)),
+            columns_hidden=tuple(
+                name
+                for place, name in enumerate(self._header)
+                if name in self._layout.columns and any(a <= place <= z for a, z in hidden)
+            ),
+            merged=tuple(sorted(self._merged_rows(self._page.merged).items())),
+        )
+
+    def _merged_rows(self, merged: Iterable[pages.Range]) -> dict[int, str]:
+        """Return the told rows of which a column that is read is merged, with its name."""
+        found: dict[int, str] = {}
+        steps_left = (
+            len(self._numbers) * pages.COLUMNS_MAX
+        )  # more than that only where they overlap
+        for one in merged:
+            names = self._header[one.left : one.right + 1]
+            name = next((name for name in names if name in self._layout.columns), None)
+            begin = bisect.bisect_left(self._numbers, one.top)
+            end = bisect.bisect_right(self._numbers, one.bottom)
+            steps_left -= end - begin
+            if steps_left < 0:
+                raise Unfit("WorkbookBroken")
+            if name:
+                found |= {number: found.get(number, name) for number in self._numbers[begin:end]}
+        return found
