@@ -178,7 +178,7 @@ async def test_the_same_file_twice_is_named_with_its_batch(world: World) -> None
     with pytest.raises(FileImportedAlready, match=rf"\b{batch_id}\b"):
         await world.import_rows(CHENGDU, rows(2))
     assert await world.import_rows(MIANYANG, rows(2)) > batch_id
-    assert await world.import_rows(CHENGDU, rows(3)) > batch_id
+    assert await world.import_rows(CHENGDU, rows(3, serial=50)) > batch_id
 
 
 async def test_a_file_of_an_institution_that_nobody_recorded_is_refused(world: World) -> None:
@@ -195,9 +195,16 @@ async def test_the_same_file_at_the_same_time_enters_once(world: World) -> None:
         batch_id = await world.import_at(desk, CHENGDU, rows(2))
         waiting = asyncio.create_task(second())
         await world.until_somebody_waits()
-    with pytest.raises(FileRepeated):
+    with pytest.raises(FileImportedAlready, match=rf"\b{batch_id}\b"):
         await waiting
     assert (await found(world, batch_id)).row_count == 2
+    async with world.desk(OPERATOR) as desk:
+        with pytest.raises(FileRepeated):
+            async with desk.acting():
+                await desk.connection.execute(
+                    "insert into batch (city_code, uscc, file_name, file_sha256, imported_by)"
+                    " select city_code, uscc, file_name, file_sha256, imported_by from batch"
+                )
 
 
 async def test_certified_persons_and_errors_are_told_together_and_no_row_enters(
@@ -222,7 +229,9 @@ async def test_a_certified_person_may_fail_or_pass_something_else(world: World) 
     await world.approved(MIANYANG, 1)
     (person,) = rows(1)
     failed = msgspec.structs.replace(person, passed=False)
-    other = msgspec.structs.replace(person, project="火锅调味制作", row_number=3)
+    other = msgspec.structs.replace(
+        person, project="火锅调味制作", row_number=3, admission_number="ZK9"
+    )
     assert (await found(world, await world.import_rows(CHENGDU, [failed, other]))).passed_count == 1
 
 

@@ -12,10 +12,11 @@ from service import wiring
 from service.checking import portal
 from service.ground import db
 from service.ground.db import Role as DatabaseRole
-from service.ground.errors import ActNotGranted
+from service.ground.errors import ActNotGranted, Finding
 from service.issuing import batches, certificates, changes, public_keys
 from service.issuing.batches import dossier
 from service.issuing.changes import Grounds, Kind
+from service.issuing.photos import keeping
 from service.paper import printing, tracing
 from service.paper.blanks import Kind as OrderKind
 from service.paper.papers import changing
@@ -72,6 +73,7 @@ def _batch_facts(scene: Scene) -> list[Fact]:
     return [evidence, *batch_facts(scene.draft).values()]
 
 
+_ERROR = Finding(code="CellEmpty", zh="空", en="empty", row=3)
 _WISHED = lines(1, serial=700, first=910)
 _HOLDER = rows(1, serial=300)[0]
 _SHEETS = ("2031-sheets", "2032-sheets", "2033-sheets")
@@ -85,9 +87,16 @@ _ACTS: Mapping[Act, _Do] = {
     Act.REFERENCE_LOAD: lambda _, desk: catalogue.load(desk.connection, desk.actor),
     Act.KEYS_PUBLISH: lambda _, desk: public_keys.publish(desk.connection, desk.actor, {}, []),
     Act.BATCH_IMPORT: lambda scene, desk: scene.import_at(desk, CHENGDU, rows(2, serial=900)),
+    Act.BATCH_JOIN: lambda scene, desk: scene.join_at(desk, scene.draft, rows(3, serial=100)),
+    Act.UPLOAD_REFUSE: lambda scene, desk: scene.upload_at(
+        desk, CHENGDU, scene.incoming(rows(1, serial=900), errors=[_ERROR])
+    ),
     Act.BATCH_SUBMIT: lambda scene, desk: batches.submit(desk.connection, desk.actor, scene.draft),
     Act.BATCH_WITHDRAW: lambda scene, desk: batches.withdraw(
         desk.connection, desk.actor, scene.draft, "文件选错"
+    ),
+    Act.PHOTOS_KEEP: lambda scene, desk: keeping.candidates(
+        desk.connection, desk.actor, scene.draft
     ),
     Act.BATCH_RETURN: lambda scene, desk: batches.return_(
         desk.connection, desk.actor, scene.submitted, "请补材料"

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "ground": "errors settings db statements migrate embedded jail objects observability",
     "registry": "journal accounts facts people vault catalogue institutions",
-    "issuing": "numbering certificates public_keys sheets batches issuance changes adoption"
+    "issuing": "numbering certificates public_keys sheets photos batches issuance changes adoption"
     " publication",
     "paper": "blanks orders documents forms requisitions supply overlay printers printing papers"
     " stocktakes ledger tracing",

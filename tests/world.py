@@ -11,12 +11,14 @@ import msgspec
 
 from service import wiring
 from service.ground.db import Connection
-from service.ground.errors import Finding
+from service.ground.errors import Finding, RowsRefused
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import batches, issuance
-from service.issuing.batches import Approval, dossier, gates
-from service.issuing.batches.rows import Row
+from service.issuing.batches import Approval, dossier, gates, uploads
+from service.issuing.batches.rows import Judged, Refused, Row
+from service.issuing.batches.uploads import Incoming, Taken
+from service.issuing.sheets.layouts import Form
 from service.registry import accounts, facts
 from service.registry.accounts import Actor
 from service.registry.facts import Fact
@@ -81,21 +83,62 @@ class World(msgspec.Struct, frozen=True):
         uscc: str = invented.INSTITUTION,
         errors: Sequence[Finding] = (),
     ) -> int:
-        """Import rows inside the act that a desk has begun."""
-        upload = batches.Upload(
-            city_code=city_code,
-            uscc=uscc,
-            file_name="results.xlsx",
-            file_sha256=hashlib.sha256(msgspec.json.encode(rows)).digest(),
+        """Import rows inside the act that a desk has begun, which ends where they are refused."""
+        incoming = self.incoming(rows, errors=errors)
+        taken = await self.upload_at(desk, city_code, incoming, uscc=uscc)
+        if taken.batch_id is None:
+            raise RowsRefused(taken.errors, count=len(taken.errors))
+        return taken.batch_id
+
+    async def upload_at(
+        self, desk: Desk, city_code: str, incoming: Incoming, *, uscc: str = invented.INSTITUTION
+    ) -> Taken:
+        """Take a file as a new batch inside the act that a desk has begun, or have it refused."""
+        vault = wiring.vault(self.settings)
+        return await uploads.import_rows(
+            desk.connection, desk.actor, vault, incoming, city_code=city_code, uscc=uscc
         )
-        return await batches.import_rows(
+
+    async def join_at(
+        self,
+        desk: Desk,
+        batch_id: int,
+        rows: Sequence[Row],
+        *,
+        keep_good: bool = False,
+        refused: Sequence[Refused] = (),
+    ) -> Taken:
+        """Let a file of these rows join a batch inside the act that a desk has begun."""
+        return await uploads.join(
             desk.connection,
             desk.actor,
             wiring.vault(self.settings),
-            upload,
-            rows=rows,
-            errors=errors,
+            self.incoming(rows, refused=refused, keep_good=keep_good),
+            batch_id=batch_id,
+        )
+
+    def incoming(
+        self,
+        rows: Sequence[Row],
+        *,
+        refused: Sequence[Refused] = (),
+        errors: Sequence[Finding] = (),
+        keep_good: bool = False,
+    ) -> Incoming:
+        """Pretend that a file of these rows was read and judged."""
+        judged = Judged(
+            form=Form(kind="xlsx"),
+            rows=tuple(rows),
+            refused=tuple(refused),
+            errors=(*errors, *(one for row in refused for one in row.findings)),
+            warnings=(),
+        )
+        return Incoming(
+            file_name="results.xlsx",
+            file_sha256=hashlib.sha256(msgspec.json.encode(judged)).digest(),
+            judged=judged,
             host=self.settings.host,
+            keep_good=keep_good,
         )
 
     async def submit(self, city_code: str, batch_id: int) -> None:

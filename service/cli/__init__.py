@@ -19,8 +19,10 @@ from service.cli import (
     changes,
     documents,
     founding,
+    importing,
     ledger,
     papers,
+    photos,
     portal,
     printers,
     printing,
@@ -73,6 +75,8 @@ for command in (
     portal.report, sealing.issue, sealing.serve, sealing.verify, publishing.publish,
 ):  # fmt: skip
     qianfa.add_command(command)
+for command in (*importing.commands, photos.batch_photos):
+    results.batch.add_command(command)
 for command in (
     *supply.commands, requisitions.requisition, stocktakes.stocktake, documents.document,
     ledger.write_ledger,

@@ -1,29 +1,25 @@
-"""Results: the workbook, its batch, and the certificates that come of it."""
+"""Results: the sheet to fill in, batches of what came back, and the certificates of each."""
 
-import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
 from service import terminal, wiring
 from service.cli import acting
-from service.ground import errors, jail
+from service.ground import errors
 from service.ground import settings as settings_room
 from service.ground.errors import Finding
-from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.ground.settings import Settings
 from service.issuing import batches, certificates
 from service.issuing.adoption import sheet as adoption_sheet
-from service.issuing.batches import gates, rows
-from service.issuing.sheets import layouts, template
+from service.issuing.batches import gates, oddities
+from service.issuing.sheets import template
 from service.registry import accounts, catalogue
 from service.wiring import Desk
 
-_READ_JOB = "service.issuing.sheets.reading:read"
-_WORKBOOK_BYTES_MAX = 20 << 20
 _batch_argument = click.argument(
     "batch_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="批次号"
 )
@@ -57,48 +53,6 @@ def batch() -> None:
     """批次：导入、提交、退回、批准 / Batches: import, submit, return, approve."""
 
 
-@batch.command("import")
-@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--uscc", required=True, help="报名考核机构统一社会信用代码 / institution")
-@acting.act(changes=True)
-async def batch_import(settings: Settings, desk: Desk, path: Path, uscc: str) -> None:
-    """导入成绩表，一次列出全部错误 / Import a results workbook; lists every error at once."""
-    content = acting.read(path, _WORKBOOK_BYTES_MAX)
-    if len(content) > _WORKBOOK_BYTES_MAX:
-        raise errors.FileTooLarge(limit=_WORKBOOK_BYTES_MAX)
-    vault = wiring.vault(settings)
-    with terminal.progress("读取 reading", 3) as done:
-        async with Jail(_READ_JOB, concurrent=1) as cells:
-            answer = await cells.run(_READ_JOB, content, jail.WORKBOOK)
-        done(1)
-        sheet = msgspec.convert(answer, layouts.Sheet)
-        read_rows, faults, warnings = rows.judge(
-            sheet, wiring.drawable_characters(), acting.today()
-        )
-        done(2)
-        terminal.findings(warnings, title="提示 warnings") if warnings else None
-        upload = batches.Upload(
-            city_code=desk.actor.city_code,
-            uscc=uscc.strip().upper(),
-            file_name=path.name,
-            file_sha256=hashlib.sha256(content).digest(),
-        )
-        async with desk.acting():
-            batch_id = await batches.import_rows(
-                desk.connection,
-                desk.actor,
-                vault,
-                upload,
-                rows=read_rows,
-                errors=faults,
-                host=settings.host,
-            )
-        done(3)
-    terminal.say(
-        f"批次 batch {batch_id}：{len(read_rows)} 行 rows；接着 next: batch gates {batch_id}"
-    )
-
-
 @batch.command("list")
 @acting.act(changes=False)
 async def batch_list(_: Settings, desk: Desk) -> None:
@@ -109,8 +63,8 @@ async def batch_list(_: Settings, desk: Desk) -> None:
         found,
         {
             "batch_id": "批次", "city_code": "市（州）", "state": "状态", "row_count": "行数",
-            "passed_count": "合格", "archived_on": "归档", "return_reason": "退回原因",
-            "file_name": "文件",
+            "passed_count": "合格", "left_out_count": "留出", "archived_on": "归档",
+            "return_reason": "退回原因", "file_name": "文件",
         },
     )  # fmt: skip
 
@@ -119,13 +73,21 @@ async def batch_list(_: Settings, desk: Desk) -> None:
 @_batch_argument
 @acting.act(changes=False)
 async def batch_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
-    """列出未满足的签发条件 / List what certificates of a batch still lack."""
+    """列出未满足的签发条件与提示 / List what a batch lacks, and what is odd."""
     async with desk.acting():
         found = await _judge(settings, desk, batch_id)
+        noticed = await oddities.notice(desk.connection, batch_id, wiring.vault(settings))
     if found:
         terminal.findings(found, title="未满足的签发条件 closed gates", console=terminal.out)
     else:
         terminal.say("签发条件全部满足 all gates are open")
+    _show(noticed)
+
+
+def _show(noticed: Sequence[Finding]) -> None:
+    if noticed:
+        title = "复核提示，不影响批准 odd, for the reviewer to look at"
+        terminal.findings(noticed, title=title, console=terminal.out)
 
 
 async def _judge(settings: Settings, desk: Desk, batch_id: int) -> tuple[Finding, ...]:
@@ -152,6 +114,8 @@ async def batch_submit(settings: Settings, desk: Desk, batch_id: int) -> None:
         mendable = [one for one in found if one.code != gates.Gate.PUBLICITY_NOT_ENDED]
         if mendable:
             raise errors.GatesClosed(found, batch_id=batch_id, count=len(found))
+        noticed = await oddities.notice(desk.connection, batch_id, wiring.vault(settings))
+    _show(noticed)
     terminal.say(f"批次 {batch_id} 已提交 submitted")
 
 
@@ -183,6 +147,12 @@ async def batch_withdraw(_: Settings, desk: Desk, batch_id: int, reason: str) ->
 async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
     """批准批次：归档并编号 / Approve a batch: archive it and number its certificates."""
     vault = wiring.vault(settings)
+    async with desk.acting():
+        await batches.find(desk.connection, batch_id)
+        shown = await oddities.notice(desk.connection, batch_id, vault)
+    _show(shown)
+    if shown:
+        acting.confirm("已查看以上提示，仍批准 approve all the same?")
     with terminal.progress("批准 approving", 1) as done:
         async with desk.acting():
             approval = await batches.approve(
@@ -195,6 +165,9 @@ async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
                 issuance=wiring.issuance(settings),
                 now=acting.now(),
             )
+            unseen = {one.code for one in approval.noticed} - {one.code for one in shown}
+            if unseen:
+                raise errors.OdditiesUnseen(batch_id=batch_id, codes=", ".join(sorted(unseen)))
         done(1)
     numbers = approval.numbers
     span = f"{numbers[0]} – {numbers[-1]}" if numbers else "–"

@@ -260,6 +260,24 @@ class RowsRefused(Refusal):
     """
 
 
+class PhotosRefused(Refusal):
+    """压缩包中有 {count} 处错误（见上），未保存任何照片；请更正后再上传，或加 --keep-good 只收好的。
+    No photo was kept for the {count} errors listed; mend them, or keep the others by --keep-good.
+    """
+
+
+class ArchiveRefused(Refusal):
+    """压缩包无法读取（见上），未保存任何照片。
+    The archive cannot be read, as is said above; no photo was kept.
+    """
+
+
+class PhotoLost(Refusal):
+    """证书 {number} 的照片文件缺失或损坏（{rule}）；请从备份恢复存储后重做。
+    The photo of {number} is missing or damaged in the store ({rule}); restore it and try again.
+    """
+
+
 class FileTooLarge(Refusal):
     """文件超过 {limit} 字节的上限。
     The file has more than the {limit} bytes allowed.
@@ -275,6 +293,12 @@ class BatchUnknown(Refusal):
 class BatchNotOpen(Refusal):
     """批次不存在、已提交或已批准，不能再登记或提交。
     The batch is absent, submitted or approved and takes no more.
+    """
+
+
+class BatchTakesNoRows(Refusal):
+    """批次 {batch_id} 现为 {state}：待复核的先退回（batch return）再并入，其余的请作为新批次导入。
+    Batch {batch_id} is {state}: return what waits for review first; otherwise import a new batch.
     """
 
 
@@ -294,6 +318,14 @@ class GatesClosed(Refusal):
     """批次 {batch_id} 有 {count} 处不符合签发条件，未予办理。
     Batch {batch_id} does not meet what certificates need in {count} places; nothing was done.
     """
+
+
+class OdditiesUnseen(Refusal):
+    """批次 {batch_id} 在您查看之后出现了新的提示（{codes}），未予批准；请查看后再批准。
+    Batch {batch_id} became odd in ways that you were not shown ({codes}); look, then approve again.
+    """
+
+    retry = True
 
 
 class CertificateUnknown(Refusal):

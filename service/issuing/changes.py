@@ -32,8 +32,8 @@ from service.ground.errors import (
     NumberUnknown,
     SecondPersonNeeded,
 )
-from service.issuing import batches, certificates
-from service.issuing.batches import gates, rows
+from service.issuing import certificates
+from service.issuing.batches import gates, obstacles, rows
 from service.issuing.batches.rows import Row
 from service.issuing.certificates import Certificate
 from service.issuing.sheets import layouts
@@ -229,7 +229,7 @@ async def ask_correction(
     corrected = _differing(row, held, face, vault)
     if corrected.person_key is not None:
         person = (row.row_number, corrected.person_key, row.project)
-        _require(face, await batches.certified(connection, [person]))
+        _require(face, await obstacles.certified(connection, [person]))
         phone = await _phone(connection, number=grounds.number, version=current.version)
         if phone is not None:  # by the new id and the same phone its holder is found again
             phone_key = vault.phone_key(corrected.person_key, vault.decrypt(phone)[-4:])
@@ -408,11 +408,11 @@ def _judged(
         for field, column in _COLUMNS.items()
         for typed in [getattr(correction, field)]
     }
-    line = tuple(told.get(column) for column in layouts.COLUMNS)
-    read, findings, _ = rows.judge(layouts.Sheet(rows=((1, line),)), drawable, today)
+    line = tuple(told.get(column) for column in layouts.RESULTS.columns)
+    read, findings, _ = rows.judge([layouts.Lines(((1, line),))], drawable, today)
     _require(face, findings)
     (row,) = read
-    _require(face, [*_judge(row, face, rules), *batches.too_long([row], host)])
+    _require(face, [*_judge(row, face, rules), *obstacles.too_long([row], host)])
     return row
 
 

@@ -8,7 +8,7 @@ from certificate where number = :number and standing <> 'replaced' and state <> 
 -- All that stands on one version of a certificate.
 select number, version, city_code, public_id, identifier, edition, name, sex, born_on, id_kind,
     id_encrypted, project_name, score, exam_on, archived_on, issuing_authority, issuer_code,
-    seal_name, replaces
+    seal_name, replaces, photo_sha256
 from certificate where number = :number and version = :version;
 
 -- phone(number, version) -> bytes?
@@ -46,7 +46,7 @@ with numbered as (
     insert into certificate (number, version, city_code, batch_id, row_number, scheme_version,
         public_id, identifier, edition, name, sex, born_on, id_kind, id_encrypted, person_key,
         project_name, score, exam_on, archived_on, issuing_authority, issuer_code, seal_name,
-        examine_fully, replaces, phone_key)
+        examine_fully, replaces, phone_key, photo_sha256, has_photo)
     select number, :version, before.city_code, batch_id, row_number, scheme_version, :public_id,
         :identifier, :edition, coalesce(change.name, before.name), coalesce(change.sex, before.sex),
         coalesce(change.born_on, before.born_on), coalesce(change.id_kind, before.id_kind),
@@ -54,7 +54,7 @@ with numbered as (
         coalesce(change.person_key, before.person_key), project_name,
         coalesce(change.score, before.score), coalesce(change.exam_on, before.exam_on), archived_on,
         issuing_authority, issuer_code, seal_name, true, before.identifier,
-        coalesce(change.phone_key, before.phone_key)
+        coalesce(change.phone_key, before.phone_key), photo_sha256, has_photo
     from change join certificate before using (number, version)
     where change_id = :change_id
 )

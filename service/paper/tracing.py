@@ -39,6 +39,7 @@ _WORDS = {
     "paper:hand-over": ("核发", "handed over"),
     "paper-change": ("纸质证书办理", "change of a paper"),
     "batch:import": ("导入成绩", "results imported"),
+    "batch:join": ("补入或更正成绩", "results added or mended"),
     "batch:submit": ("提交审核", "submitted"),
     "batch:approve": ("审核归档、取得编号", "approved, archived and numbered"),
     "adoption:confirm": ("补录既有证书", "adopted from before"),

@@ -60,6 +60,17 @@ select at, act, actors, document_number, reason, told from (
         ('approve', decided_at, decided_by)) as moment (act, at, account_name)
     where number = :number and version = 1 and moment.at is not null
     union all
+    select uploaded_at, 'batch:join', array[uploaded_by], '', '', jsonb_build_object(
+        'city_code', upload.city_code, 'batch_id', upload.batch_id, 'file_name', file_name)
+    from certificate join upload using (batch_id)
+    where number = :number and version = 1 and outcome = 'joined' and upload_id in (
+        select result.upload_id from result
+        where (result.batch_id, result.row_number) = (certificate.batch_id, certificate.row_number)
+        union all
+        select (former ->> 'upload_id')::bigint from result_before former_row
+        where (former_row.batch_id, former_row.row_number)
+            = (certificate.batch_id, certificate.row_number))
+    union all
     select confirmed_at, 'adoption:confirm', array[asked_by, confirmed_by], document_number, '',
         jsonb_build_object('city_code', adoption.city_code)
     from certificate join adoption using (adoption_id) where number = :number

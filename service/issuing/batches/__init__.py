@@ -1,11 +1,11 @@
-"""Batches: one results workbook of one institution, from draft to archived and numbered.
+"""Batches: the results of one institution, from draft to archived and numbered.
 
 draft → submitted → returned | approved, by two different persons; what is not submitted may be
-withdrawn. A cell is read by `workbook` (in the jail), becomes part of a `Row` in `rows`, is kept as
-a `result` by `import_rows`, and becomes a certificate's face in `approve`, by the statement
-`number_certificates`. A batch enters whole or not at all. Approval is one transaction: the gates
-are judged again, the data is archived, numbers are taken as one range, and every passed row becomes
-a `numbered` certificate. Nothing of it happens twice, and nothing of it happens alone.
+withdrawn. A cell is read by `sheets` (in the jail), becomes part of a `Row` in `rows`, is kept as a
+`result` by `uploads`, and becomes a certificate's face in `approve`, by the statement
+`number_certificates`. Approval is one transaction: the gates are judged again, the data is
+archived, numbers are taken as one range, and every passed row becomes a `numbered` certificate.
+Nothing of it happens twice, and nothing of it happens alone.
 
 Source: 川人社职鉴〔2025〕35号, 三 and 六(二).
 """
@@ -13,9 +13,8 @@ Source: 川人社职鉴〔2025〕35号, 三 and 六(二).
 import datetime
 import hashlib
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
-from functools import cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -27,21 +26,16 @@ from service.ground.errors import (
     BatchNotSubmitted,
     BatchUnknown,
     CentreUnknown,
-    FileImportedAlready,
     Finding,
     GatesClosed,
-    InstitutionUnknown,
-    RowsRefused,
 )
 from service.issuing import certificates, numbering
-from service.issuing.batches import gates
-from service.issuing.batches.rows import Row
+from service.issuing.batches import gates, oddities
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.journal import Act
-from service.registry.vault import PHONE_DIGITS, Vault
-from signing import qr, token
-from signing.errors import StatementTooLong
+from service.registry.vault import Vault
+from signing import token
 
 _sql = statements.beside(__file__)
 
@@ -58,17 +52,12 @@ class BatchState(StrEnum):
     APPROVED = "approved"
 
 
-class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """A results workbook as it came in: for which city, from which institution."""
-
-    city_code: str
-    uscc: str
-    file_name: str
-    file_sha256: bytes
+OPEN = (BatchState.DRAFT, BatchState.RETURNED)
+"""While a batch is open its rows and its dossier may be mended."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch as its users see it."""
+    """A batch as its users see it; `left_out_count` are rows that it still lacks."""
 
     batch_id: int
     city_code: str
@@ -77,6 +66,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     state: BatchState
     row_count: int
     passed_count: int
+    left_out_count: int
     submitted_by: str | None
     decided_by: str | None
     return_reason: str | None
@@ -84,11 +74,12 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """What an approval made."""
+    """What an approval made, and what was odd about the batch, as the journal tells."""
 
     batch_id: int
     archived_on: datetime.date
     numbers: tuple[str, ...]
+    noticed: tuple[Finding, ...]
 
 
 class Issuance(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,25 +90,17 @@ class Issuance(msgspec.Struct, frozen=True, kw_only=True):
     full_examination_percent: float
 
 
-class _Locked(msgspec.Struct, frozen=True):
+class Locked(msgspec.Struct, frozen=True):
+    """A batch that nobody else moves until the transaction ends."""
+
     city_code: str
+    uscc: str
     state: BatchState
 
 
-class _Held(msgspec.Struct, frozen=True):
-    person_key: bytes
-    project_name: str
-    number: str
-
-
-_institution_known = _sql.one("institution_known", bool)
-_known_file = _sql.perhaps("known_file", int)
-_held = _sql.many("held", _Held)
-_add_batch = _sql.one("add_batch", int)
-_add_results = _sql.run("add_results")
 _find = _sql.perhaps("find", Batch)
 _recent = _sql.many("recent", Batch)
-_lock = _sql.perhaps("lock", _Locked)
+_lock = _sql.perhaps("lock", Locked)
 _submit = _sql.run("submit")
 _return = _sql.run("return_batch")
 _withdraw = _sql.run("withdraw")
@@ -125,75 +108,6 @@ _issuer_code = _sql.perhaps("issuer_code", str)
 _passed_rows = _sql.many("passed_rows", int)
 _number_certificates = _sql.run("number_certificates")
 _archive = _sql.run("archive")
-
-
-async def import_rows(
-    connection: Connection,
-    actor: Actor,
-    vault: Vault,
-    upload: Upload,
-    *,
-    rows: Sequence[Row],
-    errors: Sequence[Finding],
-    host: str,
-) -> int:
-    """Keep a judged workbook as a draft batch and return its id; all rows or none.
-
-    `errors` are what judging the rows found; persons who are certified already are added to them,
-    and texts that the QR code, which names `host`, cannot hold.
-
-    Raises:
-        InstitutionUnknown: no institution is recorded under that code.
-        FileImportedAlready: the same file is a batch of this city already.
-        RowsRefused: with every error of the file.
-    """
-    accounts.require(actor, Act.BATCH_IMPORT)
-    if not await _institution_known(connection, uscc=upload.uscc):
-        raise InstitutionUnknown(uscc=upload.uscc)
-    known = await _known_file(
-        connection, city_code=upload.city_code, file_sha256=upload.file_sha256
-    )
-    if known is not None:
-        raise FileImportedAlready(batch_id=known)
-    keys = [vault.person_key(row.id_kind, row.id_number) for row in rows]
-    passed = [
-        (row.row_number, key, row.project)
-        for row, key in zip(rows, keys, strict=True)
-        if row.passed
-    ]
-    errors = [*errors, *too_long(rows, host), *await certified(connection, passed)]
-    if errors:
-        raise RowsRefused(tuple(errors), count=len(errors))
-    batch_id = await _add_batch(
-        connection, **msgspec.structs.asdict(upload), imported_by=actor.account_name
-    )
-    await _add_results(
-        connection,
-        batch_id=batch_id,
-        city_code=upload.city_code,
-        person_keys=keys,
-        ids_encrypted=[vault.encrypt(row.id_number) for row in rows],
-        phones_encrypted=[row.phone and vault.encrypt(row.phone) for row in rows],
-        phone_keys=[
-            row.phone and vault.phone_key(key, row.phone[-PHONE_DIGITS:])
-            for row, key in zip(rows, keys, strict=True)
-        ],
-        **{
-            f"{field}_values": [getattr(row, field) for row in rows]
-            for field in Row.__struct_fields__
-            if field not in ("id_number", "phone")
-        },
-    )
-    detail = {
-        "file": upload.file_name,
-        "sha256": upload.file_sha256.hex(),
-        "uscc": upload.uscc,
-        "rows": len(rows),
-    }
-    await accounts.write(
-        connection, actor, Act.BATCH_IMPORT, str(batch_id), detail, city_code=upload.city_code
-    )
-    return batch_id
 
 
 async def find(connection: Connection, batch_id: int) -> Batch:
@@ -211,6 +125,18 @@ async def find(connection: Connection, batch_id: int) -> Batch:
 async def recent(connection: Connection) -> list[Batch]:
     """Return the newest batches that the actor may see, newest first."""
     return await _recent(connection)
+
+
+async def lock(connection: Connection, batch_id: int) -> Locked:
+    """Lock a batch until the transaction ends.
+
+    Raises:
+        BatchUnknown: there is none, or it is another city's.
+    """
+    batch = await _lock(connection, batch_id=batch_id)
+    if batch is None:
+        raise BatchUnknown(batch_id=batch_id)
+    return batch
 
 
 async def submit(connection: Connection, actor: Actor, batch_id: int) -> None:
@@ -292,6 +218,7 @@ async def approve(
     )
     if findings:
         raise GatesClosed(findings, batch_id=batch_id, count=len(findings))
+    noticed = await oddities.notice(connection, batch_id, vault)
     issuer_code = await _issuer_code(connection, city_code=batch.city_code, day=archived_on)
     if issuer_code is None:
         raise CentreUnknown(city_code=batch.city_code, day=archived_on)
@@ -316,45 +243,16 @@ async def approve(
     await _archive(
         connection, batch_id=batch_id, account_name=actor.account_name, archived_on=archived_on
     )
-    detail = {"ranges": taken.ranges, "scheme": taken.scheme_version, "count": len(row_numbers)}
+    detail = {
+        "ranges": taken.ranges,
+        "scheme": taken.scheme_version,
+        "count": len(row_numbers),
+        "oddities": sorted({one.code for one in noticed}),
+    }
     await accounts.write(
         connection, actor, Act.BATCH_APPROVE, str(batch_id), detail, city_code=batch.city_code
     )
-    return Approval(batch_id, archived_on, taken.numbers)
-
-
-def too_long(rows: Sequence[Row], host: str) -> Iterator[Finding]:
-    """Name the passed rows whose texts the QR code, which names `host`, cannot hold."""
-    for row in rows:
-        if row.passed and not _qr_holds(host, len(row.name.encode()), len(row.project.encode())):
-            yield Finding(
-                code="QrCannotHold",
-                zh="姓名与项目名称合计过长，二维码无法容纳。请与省中心商定简称。",
-                en="Name and project are too long together for the QR code; agree on a short form.",
-                row=row.row_number,
-                column="姓名",
-            )
-
-
-async def certified(
-    connection: Connection, candidates: Sequence[tuple[int, bytes, str]]
-) -> list[Finding]:
-    """Name the rows, given with person key and project, whose person is certified already."""
-    held = {
-        (one.person_key, one.project_name): one.number
-        for one in await _held(connection, person_keys=[key for _, key, _ in candidates])
-    }
-    return [
-        Finding(
-            code="PersonCertifiedAlready",
-            zh=f"此人已持有该项目的有效证书 {number}。请删去该行或核对身份。",
-            en=f"This person holds certificate {number} for the project; remove the row or check.",
-            row=row_number,
-            column="证件号码",
-        )
-        for row_number, key, project in candidates
-        if (number := held.get((key, project)))
-    ]
+    return Approval(batch_id, archived_on, taken.numbers, noticed)
 
 
 def _examined_fully(public_ids: Sequence[str], percent: float) -> list[bool]:
@@ -366,32 +264,15 @@ def _examined_fully(public_ids: Sequence[str], percent: float) -> list[bool]:
     ]
 
 
-async def _locked(connection: Connection, batch_id: int) -> _Locked:
-    batch = await _lock(connection, batch_id=batch_id)
-    if batch is None:
-        raise BatchUnknown(batch_id=batch_id)
-    return batch
-
-
-async def _locked_open(connection: Connection, batch_id: int) -> _Locked:
-    batch = await _locked(connection, batch_id)
-    if batch.state not in (BatchState.DRAFT, BatchState.RETURNED):
+async def _locked_open(connection: Connection, batch_id: int) -> Locked:
+    batch = await lock(connection, batch_id)
+    if batch.state not in OPEN:
         raise BatchNotOpen
     return batch
 
 
-async def _locked_submitted(connection: Connection, batch_id: int) -> _Locked:
-    batch = await _locked(connection, batch_id)
+async def _locked_submitted(connection: Connection, batch_id: int) -> Locked:
+    batch = await lock(connection, batch_id)
     if batch.state is not BatchState.SUBMITTED:
         raise BatchNotSubmitted(batch_id=batch_id, state=batch.state.value)
     return batch
-
-
-@cache
-def _qr_holds(host: str, name_bytes: int, project_bytes: int) -> bool:
-    statement = token.longest(host, name_bytes, project_bytes)
-    try:
-        qr.matrix(*token.to_text(host, "0" * 16, statement))
-    except StatementTooLong:
-        return False
-    return True

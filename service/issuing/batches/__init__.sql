@@ -1,44 +1,10 @@
--- institution_known(uscc) -> bool
--- Whether an institution is recorded.
-select exists (select 1 from institution where uscc = :uscc);
-
--- known_file(city_code, file_sha256) -> int?
--- The batch that the same file is already.
-select batch_id from batch
-where city_code = :city_code and file_sha256 = :file_sha256 and state <> 'withdrawn';
-
--- held(person_keys) -> [_Held]
--- Valid certificates of these persons, in any city.
-select person_key, project_name, number from certificates_held(:person_keys::bytea[]);
-
--- add_batch(city_code, uscc, file_name, file_sha256, imported_by) -> int
--- A new draft.
-insert into batch (city_code, uscc, file_name, file_sha256, imported_by)
-values (:city_code, :uscc, :file_name, :file_sha256, :imported_by)
-returning batch_id;
-
--- add_results(batch_id, city_code, person_keys, ids_encrypted, phones_encrypted, phone_keys, row_number_values, admission_number_values, name_values, sex_values, id_kind_values, born_on_values, project_values, exam_on_values, theory_values, practice_values, total_values, passed_values, remark_values) -> none
--- One array for each column, so that a large workbook is one statement.
-insert into result (batch_id, city_code, person_key, id_encrypted, phone_encrypted, phone_key,
-    row_number, admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
-    passed, remark)
-select :batch_id, :city_code, person_key, id_encrypted, phone_encrypted, phone_key, row_number,
-    admission_number, name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total,
-    passed, remark
-from unnest(:person_keys::bytea[], :ids_encrypted::bytea[], :phones_encrypted::bytea[],
-    :phone_keys::bytea[], :row_number_values::int[], :admission_number_values::text[], :name_values::text[],
-    :sex_values::text[], :id_kind_values::text[], :born_on_values::date[],
-    :project_values::text[], :exam_on_values::date[], :theory_values::numeric[],
-    :practice_values::numeric[], :total_values::numeric[], :passed_values::boolean[],
-    :remark_values::text[])
-    as row_of (person_key, id_encrypted, phone_encrypted, phone_key, row_number, admission_number,
-        name, sex, id_kind, born_on, project_name, exam_on, theory, practice, total, passed, remark);
-
 -- find(batch_id) -> Batch?
 -- One batch with its counts.
 select batch_id, city_code, uscc, file_name, state,
     (select count(*) from result where result.batch_id = batch.batch_id) as row_count,
     (select count(*) from result where result.batch_id = batch.batch_id and passed) as passed_count,
+    (select count(distinct row_key) from left_out
+        where left_out.batch_id = batch.batch_id and joined_by is null) as left_out_count,
     submitted_by, decided_by, return_reason, archived_on
 from batch where batch_id = :batch_id;
 
@@ -47,12 +13,14 @@ from batch where batch_id = :batch_id;
 select batch_id, city_code, uscc, file_name, state,
     (select count(*) from result where result.batch_id = batch.batch_id) as row_count,
     (select count(*) from result where result.batch_id = batch.batch_id and passed) as passed_count,
+    (select count(distinct row_key) from left_out
+        where left_out.batch_id = batch.batch_id and joined_by is null) as left_out_count,
     submitted_by, decided_by, return_reason, archived_on
 from batch order by batch_id desc limit 50;
 
--- lock(batch_id) -> _Locked?
+-- lock(batch_id) -> Locked?
 -- Held until the transaction ends.
-select city_code, state from batch where batch_id = :batch_id for update;
+select city_code, uscc, state from batch where batch_id = :batch_id for update;
 
 -- submit(batch_id, account_name) -> none
 -- The first of two persons.
@@ -78,19 +46,21 @@ select issuer_code from centre_on(:day) where city_code = :city_code;
 select row_number from result where batch_id = :batch_id and passed order by row_number;
 
 -- number_certificates(batch_id, archived_on, scheme_version, edition, row_numbers, numbers, public_ids, identifiers, examined_fully) -> none
--- Every face is written here, from the row and from what the city is called on this day.
+-- Every face is written here, from the row, its photo, and what the city is called on this day.
 insert into certificate (number, city_code, batch_id, row_number, scheme_version, public_id,
     identifier, edition, name, sex, born_on, id_kind, id_encrypted, person_key, project_name, score,
-    exam_on, archived_on, issuing_authority, issuer_code, seal_name, examine_fully)
+    exam_on, archived_on, issuing_authority, issuer_code, seal_name, examine_fully, photo_sha256,
+    has_photo)
 select taken.number, city_code, batch_id, row_number, :scheme_version, taken.public_id,
     taken.identifier, :edition, name, sex, born_on, id_kind, id_encrypted, person_key,
     project_name, total, exam_on, :archived_on, issuing_authority, issuer_code, seal_name,
-    taken.examine_fully
+    taken.examine_fully, sha256, sha256 is not null
 from unnest(:row_numbers::int[], :numbers::text[], :public_ids::text[], :identifiers::text[],
     :examined_fully::boolean[])
     as taken (row_number, number, public_id, identifier, examine_fully)
 join result using (row_number)
 join centre_on(:archived_on) using (city_code)
+left join (select batch_id, person_key, sha256 from photo) photo using (batch_id, person_key)
 where batch_id = :batch_id;
 
 -- archive(batch_id, account_name, archived_on) -> none
