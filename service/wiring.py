@@ -36,6 +36,7 @@ from service.web.pages import Pages
 from service.web.site import Site
 from signing import CoseKey, Edition, Signer, drawable, keys
 from signing.errors import KeysExist
+from signing.frame import Frame
 
 FONTS = templates_folder() / "fonts"
 
@@ -179,6 +180,11 @@ def make_development_keys(settings: Settings, now: datetime.datetime) -> bool:
     except KeysExist:
         return False  # another process was faster
     return True
+
+
+def photo_frame(settings: Settings) -> Frame:
+    """Return the place of the photo on new certificates, which says what a photo must be."""
+    return Edition(templates_folder() / "certificate" / settings.edition, FONTS).photo_mm
 
 
 def blank_edition(name: str) -> overlay.Edition:

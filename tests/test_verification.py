@@ -65,6 +65,18 @@ DOORS = {
 }
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_a_photo_is_to_be_compared_only_where_one_can_be(door: Door) -> None:
+    held = {"ours": ENTRY, "with": msgspec.structs.replace(ENTRY, has_photo=True),
+            "adopted": msgspec.structs.replace(ENTRY, origin=Origin.ADOPTED)}  # fmt: skip
+    told = {
+        name: decision.decide(msgspec.structs.replace(DOORS[door], entry=entry), NOW).compare
+        for name, entry in held.items()
+    }
+    assert {name for name, compare in told.items() if "photo" in compare} == {"with", "adopted"}
+    assert told["ours"] == tuple(one for one in told["with"] if one != "photo")
+
+
 class Issued(msgspec.Struct, frozen=True):
     """A world with one issued certificate, and everything that its doors are asked with."""
 

@@ -115,7 +115,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An issued certificate, as far as the public may know it."""
+    """An issued certificate, as far as the public may know it; of a photo only whether there is."""
 
     number: str
     version: int
@@ -133,6 +133,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     sealed_at: datetime.datetime | None
     specimen: bool
     paper_digits: str | None = None
+    has_photo: bool = False
 
 
 class Presented(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +215,7 @@ def decide(presented: Presented, now: datetime.datetime) -> Verdict:
 def _tell_entry(verdict: Verdict, presented: Presented, entry: Entry) -> Verdict:
     return msgspec.structs.replace(
         verdict,
-        compare=_BY_EYE[presented.door] + (("paper",) if entry.paper_digits else ()),
+        compare=_compare(presented.door, entry),
         number=entry.number,
         version=entry.version,
         successor=entry.successor,
@@ -227,6 +228,13 @@ def _tell_entry(verdict: Verdict, presented: Presented, entry: Entry) -> Verdict
         paper_digits=entry.paper_digits,
         specimen=entry.specimen,
     )
+
+
+def _compare(door: Door, entry: Entry) -> tuple[str, ...]:
+    """Name what is to be compared by eye; no photo where the certificate that we made has none."""
+    photo_may_be = entry.has_photo or entry.origin is Origin.ADOPTED
+    paper = ("paper",) if entry.paper_digits else ()
+    return tuple(one for one in _BY_EYE[door] + paper if one != "photo" or photo_may_be)
 
 
 def _tell_statement(verdict: Verdict, presented: Presented, said: token.Statement) -> Verdict:

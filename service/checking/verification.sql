@@ -2,21 +2,21 @@
 -- One version of one certificate.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
     standing, successor, origin, status_index, statement_host, sealed_at, specimen,
-    paper_digits
+    paper_digits, has_photo
 from entry where public_id = :public_id;
 
 -- by_number(number) -> [Entry]
 -- Every version of a number, newest first.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
     standing, successor, origin, status_index, statement_host, sealed_at, specimen,
-    paper_digits
+    paper_digits, has_photo
 from entry where number = :number order by version desc limit 999;
 
 -- by_file(pdf_sha256) -> Entry?
 -- The certificate whose stored file is this one, byte for byte.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
     standing, successor, origin, status_index, statement_host, sealed_at, specimen,
-    paper_digits
+    paper_digits, has_photo
 from entry where pdf_sha256 = :pdf_sha256;
 
 -- document(pdf_sha256) -> _Document?
@@ -35,7 +35,7 @@ where sealed_document.sha256 = :pdf_sha256;
 -- The certificate whose signed bytes these are, whatever else the file holds.
 select number, version, public_id, name, project_name, exam_on, archived_on, issuing_authority,
     standing, successor, origin, status_index, statement_host, sealed_at, specimen,
-    paper_digits
+    paper_digits, has_photo
 from entry where range_sha256 = :range_sha256;
 
 -- known_numbers(numbers) -> [str]

@@ -39,7 +39,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The face of one version of one certificate, as it is kept.
 
-    `replaces` is the identifier of the version that a corrected one stands in for.
+    `replaces` is the identifier of the version that a corrected one stands in for; the bytes of the
+    photo are in the store.
     """
 
     number: str
@@ -61,6 +62,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     issuer_code: str
     seal_name: str
     replaces: str | None
+    photo_sha256: bytes | None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,7 @@ def record(certificate: Certificate, vault: Vault) -> Record:
         issuer_code=certificate.issuer_code,
         seal_name=certificate.seal_name,
         replaces=certificate.replaces,
+        photo_sha256=certificate.photo_sha256.hex() if certificate.photo_sha256 else None,
     )
 
 

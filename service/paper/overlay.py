@@ -4,10 +4,12 @@ An edition of a blank is a folder: its size and the places of its fields are `ed
 assumption that a blank which differs replaces by an edition of its own. An overlay prints values
 and code, no label and no frame, corrected for the printer; a preview shows them on the whole face,
 marked 样张 and with a code that cannot be read. Refused before anything is printed: a character
-that no font draws, and a code that is another certificate's.
+that no font draws, and a code or a photo that is another certificate's.
 """
 
+import base64
 import datetime
+import hashlib
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +39,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "issued_on": ("发证日期", "Date of issue"),
     "remark": ("备注", "Remark"),
 }
+_DRAWN = {"code": ("二维码", "QR code"), "photo": ("照片", "Photo")}
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ class Layout(msgspec.Struct, frozen=True):
     width_mm: float
     height_mm: float
     code_mm: Box
+    photo_mm: Box
     fields_mm: dict[str, Box]
 
 
@@ -113,12 +117,13 @@ class Remark(StrEnum):
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """One certificate on one blank.
 
-    `qr_text` is that of its e-certificate, None where there is no file of ours; `serial` is
-    preprinted and shown by the preview alone.
+    `qr_text` is that of its e-certificate, None where there is no file of ours; `photo` are the
+    bytes that the record tells of; `serial` is preprinted and shown by the preview alone.
     """
 
     record: Record
     qr_text: str | None
+    photo: bytes | None
     serial: str
     remark: str = ""
 
@@ -158,7 +163,7 @@ def render(
     Its contents list the serials, which are not printed. A preview is not corrected.
 
     Raises:
-        FaceNotDrawn: a character that no font draws, or the code of another certificate.
+        FaceNotDrawn: a character that no font draws, or code or photo of another certificate.
         StatementRefused, StatementTooLong: its text is no code of ours.
     """
     facts = {
@@ -206,14 +211,14 @@ def marks(layout: Layout) -> list[Mark]:
 
 def off_sheet(layout: Layout, profile: Profile) -> Iterator[str]:
     """Name in both languages what a page of the sheet's size would cut off under a profile."""
-    places = layout.fields_mm | {"code": layout.code_mm}
+    places = layout.fields_mm | {"code": layout.code_mm, "photo": layout.photo_mm}
     for field, box in places.items():
         corners = itertools.product(
             (box.left, box.left + box.width), (box.top, box.top + box.height)
         )
         for x, y in itertools.starmap(profile.moved, corners):
             if not (0 <= x <= layout.width_mm and 0 <= y <= layout.height_mm):
-                yield " ".join(FIELDS.get(field, ("二维码", "QR code")))
+                yield " ".join({**FIELDS, **_DRAWN}[field])
                 break
 
 
@@ -222,10 +227,15 @@ def _facts(sheet: Sheet, drawn: frozenset[int]) -> dict[str, object]:
     for character in "".join([*values.values(), sheet.serial]):
         if ord(character) not in drawn:
             raise FaceNotDrawn(number=sheet.record.number, reason=f"U+{ord(character):04X}")
+    digest = None if sheet.photo is None else hashlib.sha256(sheet.photo).hexdigest()
+    if digest != sheet.record.photo_sha256:
+        raise FaceNotDrawn(number=sheet.record.number, reason="照片不是本证书的 photo of another")
     facts: dict[str, object] = {"values": values, "serial": sheet.serial}
     if sheet.qr_text is not None:
         modules = _modules(sheet.record, sheet.qr_text)
         facts |= {"modules": len(modules), "path": bars(modules)}
+    if sheet.photo is not None:
+        facts["photo"] = base64.b64encode(sheet.photo).decode()
     return facts
 
 

@@ -1,6 +1,6 @@
 """Faces: one PDF of a round's certificates in the order of its serials, to print on its blanks.
 
-The code on paper is the one of the e-certificate, read back from the stored file. How often a
+Code and photo on paper are those of the e-certificate, read back from the store. How often a
 round was made is kept, because a sheet that goes through twice is spoiled. Nothing is made of a
 round with a certificate that stands no more.
 """
@@ -87,16 +87,17 @@ async def of_run(connection: Connection, actor: Actor, run_id: int, *, preview: 
 async def read(
     objects: Objects, vault: Vault, round_: Round, done: Callable[[int], None]
 ) -> list[overlay.Sheet]:
-    """Read the codes out of the stored files; `done` is told how many are read.
+    """Read codes and photos out of the stored files; `done` is told how many sheets are read.
 
     Raises:
-        FacesAbsent: naming every certificate whose stored file is missing or damaged.
+        FacesAbsent: naming every certificate whose stored file or photo is missing or damaged.
         StoreUnavailable, ExaminationFailed.
     """
     sheets, absent = [], []
     for place, (face, serial) in enumerate(zip(round_.faces, round_.serials, strict=True), 1):
         try:
             pdf = await objects.get(face.pdf_sha256.hex())
+            photo = await objects.get(face.photo_sha256.hex()) if face.photo_sha256 else None
         except (ObjectMissing, ObjectDamaged) as error:
             absent.append(
                 Finding(
@@ -109,6 +110,7 @@ async def read(
                 overlay.Sheet(
                     record=certificates.record(face, vault),
                     qr_text=await asyncio.to_thread(examine.own_qr_text, pdf),
+                    photo=photo,
                     serial=serial,
                     remark=_remark(face),
                 )

@@ -2,7 +2,7 @@
 -- The sheets of a round in the order of their serials, or before any is drawn the lines of the run.
 select line.number, version, certificate.city_code, public_id, identifier, edition, name, sex,
     born_on, id_kind, id_encrypted, project_name, score, exam_on, archived_on, issuing_authority,
-    issuer_code, seal_name, replaces, serial, remark, drawn_at, pdf_sha256
+    issuer_code, seal_name, replaces, photo_sha256, serial, remark, drawn_at, pdf_sha256
 from print_line line join certificate using (number, version)
     left join sheet using (run_id, number, version)
     left join print_round using (run_id, round)
