@@ -6,6 +6,8 @@ typed reaches the terminal unescaped.
 
 import datetime
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,6 +29,9 @@ from service.checking.decision import Outcome, Status, Verdict
 from service.ground.errors import Finding
 from service.issuing.batches import LEGAL_ZONE
 
+_PACE_SECONDS = 15.0  # the while over which a pace is told
+_LINE_SECONDS = 10.0  # between two lines where nobody watches
+_RUNS_MAX = 12  # of rows, named in one finding
 _WIDTH = None if sys.stdout.isatty() else 160  # what reads a pipe can read long lines
 out = Console(highlight=False, width=_WIDTH)
 err = Console(stderr=True, highlight=False)
@@ -119,15 +124,66 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: shown.update(task, completed=done)
 
 
+class Pace:
+    """How far a long work is and how fast it goes: over the last while, not since it began."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def words(self, done: int, total: int, at_seconds: float) -> str:
+        """Note what is done at a time, and say it: of how many, per second, time left."""
+        marks = self._marks
+        marks.append((at_seconds, done))
+        while len(marks) > 2 and marks[1][0] <= at_seconds - _PACE_SECONDS:
+            marks.popleft()
+        elapsed_seconds, more = at_seconds - marks[0][0], done - marks[0][1]
+        pace = more / elapsed_seconds if elapsed_seconds else 0.0
+        left = str(datetime.timedelta(seconds=round((total - done) / pace))) if pace else "–"
+        return f"{done:,}/{total:,}  每秒 {pace:.1f}/s  剩余 left {left}"
+
+
+@contextmanager
+def pace(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show how far a long work is: call the result with what is done, of how many, and a remark.
+
+    There may be more of them meanwhile. Where no terminal watches, a line is printed now and then.
+    """
+    kept, said_at = Pace(), -_LINE_SECONDS
+    with Progress(BarColumn(), TextColumn("{task.description}"), console=err,
+                  disable=not err.is_terminal) as shown:  # fmt: skip
+        task = shown.add_task(title, total=None)
+
+        def show(done: int, total: int, remark: str) -> None:
+            nonlocal said_at
+            now = time.monotonic()
+            words = f"{title} {kept.words(done, total, now)}  {remark}"
+            shown.update(task, completed=done, total=total, description=words)
+            if not err.is_terminal and now - said_at >= _LINE_SECONDS:
+                err.print(words, soft_wrap=True)
+                said_at = now
+
+        yield show
+
+
 def _place(finding: Finding) -> str:
     if finding.rows:
-        first, last = finding.rows[0], finding.rows[-1]
-        return (
-            f"第 {first}–{last} 行（{len(finding.rows)} 行）" if first != last else f"第 {first} 行"
-        )
+        return _rows(finding.rows)
     if finding.row:
         return f"第 {finding.row} 行 row {finding.row}"
     return "" if finding.column else "全文件 file"
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    """Name rows by their runs, and how many there are."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    named = [f"{first}" if first == last else f"{first}–{last}" for first, last in runs]
+    more = "…" if len(named) > _RUNS_MAX else ""
+    return f"第 {'、'.join(named[:_RUNS_MAX])}{more} 行（{len(numbers)} 行）"
 
 
 def _cell(value: object) -> str:

@@ -28,7 +28,7 @@ from service.issuing import certificates, public_keys
 from service.issuing.certificates import Certificate
 from service.registry import journal
 from signing import examine
-from tests import conftest
+from tests import conftest, pdfs
 from tests import world as worlds
 from tests.world import CHENGDU, MIANYANG, SECRET, World
 
@@ -168,6 +168,7 @@ async def assert_all_is_well(world: World) -> None:
     assert sorted((one["subject"], one["detail"]["pdf_sha256"]) for one in told) == digests
     assert files_of(world) == await assert_what_is_issued_is_stored(world)
     vault, objects = wiring.vault(world.settings), Objects.open(world.settings.store_address)
+    photo_mm = pdfs.edition().photo_mm
     for row in rows:
         certificate = msgspec.convert(
             dict(row), Certificate, builtin_types=(bytes, datetime.date, datetime.datetime, Decimal)
@@ -176,6 +177,7 @@ async def assert_all_is_well(world: World) -> None:
             await objects.get(row["pdf_sha256"].hex()),
             certificates.record(certificate, vault),
             pins[row["seal_fingerprint"].hex()],
+            photo_mm,
         )
 
 
@@ -325,7 +327,7 @@ async def test_what_a_killed_worker_leaves_is_taken_over_by_the_others(world: Wo
 
 
 async def test_no_worker_outlives_the_command_that_started_it(world: World) -> None:
-    await world.approved(count=64)
+    await world.approved(count=200)  # each may finish the group that it has begun
     address = {"QIANFA_DATABASE_URL": world.address}
     async with started(world, *QIANFA, "issue", **address) as issuing:
         await until_more(world, ISSUED, issuing)

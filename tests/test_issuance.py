@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from service import wiring
+from service import terminal, wiring
 from service.ground.db import Connection
 from service.ground.errors import KeyUnpublished, StoreUnavailable
 from service.ground.objects import Objects
@@ -25,6 +26,7 @@ from service.issuing import certificates, issuance, public_keys
 from service.issuing.issuance import Press, Promised
 from service.registry import journal
 from signing import keys
+from tests import test_faults
 from tests.world import CHENGDU, CITIES, MIANYANG, World
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -102,7 +104,7 @@ async def halted(worker: Bench, store_address: str) -> AsyncIterator[asyncio.Tas
 def _digests(settings: Settings, claims: Sequence[Promised]) -> dict[str, str]:
     """Make certificates and return what they come to; runs in whatever process."""
     press = wiring.press(settings, NOW)
-    return {one.number: hashlib.sha256(press.make(one).pdf).hexdigest() for one in claims}
+    return {one.number: hashlib.sha256(press.make(one, None).pdf).hexdigest() for one in claims}
 
 
 async def test_all_that_the_bytes_depend_on_is_kept_before_anything_is_made(world: World) -> None:
@@ -431,3 +433,43 @@ async def test_a_full_store_is_no_fault_of_the_certificates(world: World) -> Non
         _mend(world)
         assert await worker.work(takeover_seconds=1e-6) == 2
         assert set((await states(connection)).values()) == {"issued"}
+
+
+async def test_an_issue_that_is_interrupted_says_so_finishes_its_groups_and_claims_no_more(
+    world: World,
+) -> None:
+    await world.approved(count=200)
+    address = {"QIANFA_DATABASE_URL": world.address, "QIANFA_PROCESSES": "1"}
+    for by in (signal.SIGINT, signal.SIGTERM):
+        before, _ = await test_faults.issued(world)
+        async with test_faults.started(world, *test_faults.QIANFA, "issue", **address) as issuing:
+            await test_faults.until_more(world, test_faults.ISSUED, issuing)
+            if by is signal.SIGINT:
+                test_faults.kill(issuing, by)  # Ctrl-C reaches all at the terminal
+            else:
+                issuing.send_signal(by)
+            async with asyncio.timeout(20):
+                said = (await issuing.communicate())[1].decode()
+        assert issuing.returncode == 128 + by
+        assert f"签章 sealing 0/{200 - before}" in said
+        assert said.rstrip().endswith("to go on, run again: qianfa issue")
+        assert "Traceback" not in said
+        assert "\x1b" not in said
+        assert before < (await test_faults.issued(world))[0] < 200
+        async with world.connection() as connection:
+            left = (
+                "select count(*) from certificate where state = 'numbered' and claimed_at < now()"
+            )
+            assert await connection.fetchval(left) == 0
+
+
+def test_a_pace_is_that_of_the_last_while_and_what_arrives_meanwhile_counts() -> None:
+    pace = terminal.Pace()
+    assert pace.words(0, 1000, 0.0) == "0/1,000  每秒 0.0/s  剩余 left –"
+    assert pace.words(100, 1000, 10.0) == "100/1,000  每秒 10.0/s  剩余 left 0:01:30"
+    for second in range(11, 41):
+        said = pace.words(100 + (second - 10) * 50, 3000, float(second))
+    assert said == "1,600/3,000  每秒 50.0/s  剩余 left 0:00:28"
+    for second in range(41, 61):
+        said = pace.words(1600, 3000, float(second))
+    assert said == "1,600/3,000  每秒 0.0/s  剩余 left –"

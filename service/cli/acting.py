@@ -61,11 +61,15 @@ def _confirm(context: click.Context, yes: bool, given: dict[str, Any]) -> None:
     what = (context.command.help or "").splitlines()[0]
     words = [_typed(one, given.get(one.name or "")) for one in context.command.params]
     terminal.err.print(terminal.plain(f"→ {what}  {' '.join(filter(None, words))}"), soft_wrap=True)
-    if yes:
-        return
-    if not sys.stdin.isatty():
+    if not yes and not sys.stdin.isatty():
         raise errors.ConfirmationAbsent
-    click.confirm("确定 proceed?", abort=True, err=True)
+    confirm("确定 proceed?")
+
+
+def confirm(question: str) -> None:
+    """Ask whoever is there whether to go on, unless they said `--yes`."""
+    if not click.get_current_context().params["yes"]:
+        click.confirm(question, abort=True, err=True)
 
 
 def ask(words: str, option: str, *, hide_input: bool = False) -> str:

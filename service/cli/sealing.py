@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
+import time
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +22,7 @@ from service.issuing import issuance
 from service.web import app, guards
 
 _NUMBER_LENGTH_MAX = 20
+_LOOK_SECONDS, _LOOK_SHARE = 0.5, 0.05  # how often to ask what is left, and at what cost at most
 _EXIT_CODES = {Status.VALID: 0, Status.INDETERMINATE: 2}
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -35,30 +38,48 @@ def _require_workable(settings: Settings) -> None:
 def issue(settings: Settings) -> None:
     """签章并签发全部待办 / Seal and issue everything that is numbered.
 
+    每核一个进程，或由 QIANFA_PROCESSES 指定 / On all cores, or as many as QIANFA_PROCESSES says.
+
     可随时中断，再次运行即继续 / May be interrupted at any time; run again to go on.
     """
     _require_workable(settings)
+    try:
+        acting.run(settings, partial(_issue, settings))
+    except (KeyboardInterrupt, SystemExit):
+        again = (
+            "已中断；已签发的有效，再次运行即继续 interrupted; to go on, run again: qianfa issue"
+        )
+        click.echo(again, err=True)
+        raise
 
-    async def work(address: str) -> None:
-        async with (
-            wiring.connection(address) as connection,
-            worker.processes(settings, address, until_empty=True) as ended,
-        ):
-            before = now = await issuance.progress(connection)
-            with terminal.progress("签章 sealing", before.numbered) as done:
-                while not ended.done():
-                    await asyncio.wait([ended], timeout=0.3)
-                    now = await issuance.progress(connection)
-                    done(before.numbered - now.numbered)
-        parked = now.parked - before.parked
-        issued = before.numbered - now.numbered - parked
-        terminal.say(f"签发 issued {issued}，搁置 parked {parked}，待办 left {now.numbered}")
-        reasons = [reason for reason in ended.result() if reason]
-        if reasons:
-            click.echo("\n".join(sorted(set(reasons))), err=True)
-            raise errors.WorkerFailed(count=len(reasons))
 
-    acting.run(settings, work)
+async def _issue(settings: Settings, address: str) -> None:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+
+    async with (
+        wiring.connection(address) as connection,
+        worker.processes(settings, address, until_empty=True, count=count) as ended,
+    ):
+        before = now = await issuance.progress(connection)
+        with terminal.pace("签章 sealing") as show:
+            took_seconds = 0.0
+            show(0, before.numbered, "")
+            while not ended.done():
+                await asyncio.wait([ended], timeout=max(_LOOK_SECONDS, took_seconds / _LOOK_SHARE))
+                asked_at = time.monotonic()
+                now = await issuance.progress(connection)
+                took_seconds = time.monotonic() - asked_at
+                show(done, done + now.numbered, f"搁置 parked {now.parked - before.parked}")
+    parked = now.parked - before.parked
+    terminal.say(f"签发 issued {done - parked}，搁置 parked {parked}，待办 left {now.numbered}")
+    reasons = [reason for reason in ended.result() if reason]
+    if reasons:
+        click.echo("\n".join(sorted(set(reasons))), err=True)
+        raise errors.WorkerFailed(count=len(reasons))
 
 
 @click.command("serve")

@@ -15,7 +15,16 @@ import msgspec
 
 from service.ground import db, statements
 from service.ground.db import Connection, Role
-from service.ground.errors import KeyReplaced, Refusal, SignerAbsent, StoreUnavailable, WorkersLost
+from service.ground.errors import (
+    KeyReplaced,
+    ObjectDamaged,
+    ObjectMissing,
+    PhotoLost,
+    Refusal,
+    SignerAbsent,
+    StoreUnavailable,
+    WorkersLost,
+)
 from service.ground.objects import Objects
 from service.issuing import certificates
 from service.issuing.certificates import Certificate
@@ -130,8 +139,10 @@ class Press:
         }
         return Promised(**known)
 
-    def make(self, promised: Promised) -> Sealed:
+    def make(self, promised: Promised, photo: bytes | None) -> Sealed:
         """Render, seal and examine one certificate: the same promise always gives the same bytes.
+
+        `photo` are the bytes of its portrait, where it has one.
 
         Raises:
             SigningError: the face cannot be drawn, or the file is not what it should be.
@@ -139,16 +150,18 @@ class Press:
         signer = self._signers[promised.city_code]
         record = certificates.record(promised, self._vault)
         url, digits = self._statement(promised, record)
+        edition = self._edition(promised.edition)
         pdf = self._sealers[promised.city_code].seal(
-            self._edition(promised.edition).render(
+            edition.render(
                 record,
                 qr.matrix(url, digits),
+                photo=photo,
                 specimen=signer.specimen,
                 rendered_at=promised.sealed_at,
             ),
             promised.sealed_at,
         )
-        guarded = examine.own(pdf, record, signer.pin)
+        guarded = examine.own(pdf, record, signer.pin, edition.photo_mm)
         if promised.examine_fully:
             examine.fully(pdf, signer.pin)
             if examine.qr_text(pdf) != url + digits:
@@ -196,13 +209,15 @@ async def work(
     promised, refused = await claim(
         connection, press, worker=worker, takeover_seconds=takeover_seconds, group_size=group_size
     )
-    made = [*refused, *await asyncio.to_thread(_make_all, press, promised)]
-    sealed = [(claimed, result) for claimed, result in made if isinstance(result, Sealed)]
     try:
+        photos = await asyncio.gather(*(_photo(objects, one) for one in promised))
+        made = [*refused, *await asyncio.to_thread(_make_all, press, promised, photos)]
+        sealed = [(claimed, result) for claimed, result in made if isinstance(result, Sealed)]
         digests = await objects.put_all([result.pdf for _, result in sealed])
     except StoreUnavailable:
+        claimed_numbers = [one.number for one in (*promised, *(claimed for claimed, _ in refused))]
         async with db.acting(connection, Role.WORKER):  # no certificate's fault
-            await _forgive(connection, numbers=[claimed.number for claimed, _ in made])
+            await _forgive(connection, numbers=claimed_numbers)
         raise
     async with db.acting(connection, Role.WORKER):
         await _issue(
@@ -280,13 +295,26 @@ def _promise_or_give_up(press: Press, claimed: Claimed) -> Promised:
     return press.promise(claimed)
 
 
+async def _photo(objects: Objects, one: Promised) -> bytes | PhotoLost | None:
+    """Fetch what is drawn with a certificate; what the store has lost is that one's cause alone."""
+    if one.photo_sha256 is None:
+        return None
+    try:
+        return await objects.get(one.photo_sha256.hex())
+    except (ObjectMissing, ObjectDamaged) as error:
+        return PhotoLost(number=one.number, rule=error.code)
+
+
 def _make_all(
-    press: Press, promised: Sequence[Promised]
+    press: Press, promised: Sequence[Promised], photos: Sequence[bytes | PhotoLost | None]
 ) -> list[tuple[Certificate, Sealed | Exception]]:
     made: list[tuple[Certificate, Sealed | Exception]] = []
-    for one in promised:
+    for one, photo in zip(promised, photos, strict=True):
+        if isinstance(photo, PhotoLost):
+            made.append((one, photo))
+            continue
         try:
-            made.append((one, press.make(one)))
+            made.append((one, press.make(one, photo)))
         except Exception as error:  # noqa: BLE001 - whatever it is, one certificate is parked
             made.append((one, error))
     return made

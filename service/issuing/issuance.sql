@@ -1,6 +1,8 @@
 -- claim(worker, takeover_seconds, group_size) -> [Claimed]
--- The next certificates that nobody works on, or whose worker has not come back. One whose workers
--- have died three times is taken alone, so that it can take no others with it.
+-- The next certificates that nobody works on, or whose worker has not come back. Batches take turns:
+-- a group begins with the batch after the one that began the group before, whoever claimed that, and
+-- is filled up from the batches that follow. One whose workers have died three times is taken alone,
+-- so that it can take no others with it.
 with suspect as (
     select number, version from certificate
     where state = 'numbered' and claim_count >= 3 and void_asked_by is null
@@ -9,18 +11,28 @@ with suspect as (
     limit 1
     for update skip locked
 ), ordinary as (
-    select number, version from certificate
-    where state = 'numbered' and claim_count < 3 and void_asked_by is null
-        and (claimed_at is null
-            or claimed_at < now() - make_interval(secs => :takeover_seconds))
-        and not exists (select 1 from suspect)
-    order by number, version
+    select batch_id, number, version
+    from claim_turn
+    cross join lateral (values (last_value + 1, 9223372036854775807), (0, last_value))
+        as part (first_id, last_id)
+    cross join lateral (
+        select batch_id, number, version from certificate
+        where state = 'numbered' and claim_count < 3 and void_asked_by is null
+            and (claimed_at is null
+                or claimed_at < now() - make_interval(secs => :takeover_seconds))
+            and batch_id between part.first_id and part.last_id
+        order by batch_id, number, version
+        limit :group_size
+        for update skip locked
+    ) waiting
+    where not exists (select from suspect)
     limit :group_size
-    for update skip locked
+), begun as (
+    select setval('claim_turn', batch_id) from ordinary limit 1
 ), next as (
     select number, version from suspect
     union all
-    select number, version from ordinary
+    select number, version from ordinary where exists (select from begun)
 )
 update certificate set claimed_by = :worker, claimed_at = now(), claim_count = claim_count + 1,
     status_sequence = coalesce(status_sequence, nextval('status_sequence'))
@@ -31,7 +43,7 @@ returning certificate.number, certificate.version, city_code, public_id, identif
     issuing_authority, issuer_code, seal_name, replaces, examine_fully, claim_count,
     status_sequence, status_index,
     coalesce(sealed_at, date_trunc('second', now())) as sealed_at, seal_fingerprint, statement_kid,
-    statement_host;
+    statement_host, photo_sha256;
 
 -- promise(numbers, versions, status_indexes, sealed_ats, seal_fingerprints, statement_kids, statement_hosts) -> none
 -- Written once; a promise made before stays as it is.
@@ -78,7 +90,9 @@ where number = :number and version = :version and state = 'numbered'
 returning number;
 
 -- progress() -> Progress
--- Counts what is not finished, which has an index of its own.
-select count(*) filter (where state = 'numbered' and void_asked_by is null) as numbered,
-    count(*) filter (where state = 'parked') as parked
-from certificate where state in ('numbered', 'parked');
+-- Counts what is not finished, in indexes that hold nothing else.
+select (select count(*) from certificate
+        where state = 'numbered' and claim_count < 3 and void_asked_by is null)
+    + (select count(*) from certificate
+        where state = 'numbered' and claim_count >= 3 and void_asked_by is null) as numbered,
+    (select count(*) from certificate where state = 'parked') as parked;
