@@ -1,8 +1,9 @@
 """One e-certificate from its claimed row to stored, examined bytes, on one core, beside two rivals.
 
-The three take turns in one process, a group each, as a worker claims them. The rivals are given
+They take turns in one process, a group each, as a worker claims them. The rivals are given
 record and QR text for nothing and draw the group before the last, which Typst has forgotten by
 then. The parts of ours are timed inside the product's own path; `rest` is decrypting and record.
+With a photo means reading it from the store as well.
 """
 
 import asyncio
@@ -12,10 +13,11 @@ import functools
 import os
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
 from rich.table import Table
 
 from bench import rivals
@@ -25,9 +27,11 @@ from service.ground.settings import templates_folder
 from service.issuing import certificates, issuance
 from service.issuing.issuance import Press, Promised
 from signing import Edition, Sealer, examine, qr, token
+from tests import pdfs
 from tests.world import CHENGDU, World
 
 _COUNT, _WARM_UP, _GROUP = 320, 64, 16
+_HOST = "zs.scrs.example.gov.cn"  # with it a name of three characters makes a code of version 12
 _PARTS = ("qr", "render", "seal", "examine", "store")
 _OWN_PARTS = (
     (Edition, "render", "render"), (Sealer, "seal", "seal"), (token, "sign", "qr"),
@@ -35,6 +39,7 @@ _OWN_PARTS = (
     (examine, "guard", "examine"), (examine, "fully", "examine"), (examine, "qr_text", "examine"),
 )  # fmt: skip
 
+_WITH_PHOTO = "ours, photo"
 _Times = dict[str, float]
 _Contenders = Mapping[str, Callable[[int], bytes]]
 """By name; each makes the certificate in the given place."""
@@ -45,6 +50,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
+        self.sizes: Counter[int] = Counter()
         self._times: _Times = {}
         self._inside = False
 
@@ -82,16 +88,26 @@ class _Watch:
 
 
 def measure(world: World) -> Table:
-    """Let the three take turns and return the table."""
-    press = wiring.press(world.settings, datetime.datetime.now(datetime.UTC))
+    """Let all take turns and return the table."""
+    settings = structs.replace(world.settings, host=_HOST)
+    press = wiring.press(settings, datetime.datetime.now(datetime.UTC))
     claims = asyncio.run(_claims(world, press))
     watch = _Watch()
     for owner, name, part in _OWN_PARTS:
         watch.wrap(owner, name, part)
     with _one_core():  # before the first face is drawn: threads stay where they were made
-        contenders = _contenders(world, press, claims, watch)
-        taken = _take_turns(contenders, Objects.open(world.settings.store_address), watch)
-    return _table({name: times[_WARM_UP:] for name, times in taken.items()})
+        objects = Objects.open(world.settings.store_address)
+        photos = [pdfs.photo(shade) for shade in range(_GROUP)]
+        digests = asyncio.run(objects.put_all(photos))
+        contenders = _contenders(
+            world, press, claims, watch, dict(zip(digests, photos, strict=True))
+        )
+        taken = _take_turns(contenders, objects, digests, watch)
+    table = _table({name: times[_WARM_UP:] for name, times in taken.items()})
+    table.caption = "QR codes by version: " + ", ".join(
+        f"{count} × {(size - 17) // 4}-M" for size, count in sorted(watch.sizes.items())
+    )
+    return table
 
 
 async def _claims(world: World, press: Press) -> list[Promised]:
@@ -104,7 +120,11 @@ async def _claims(world: World, press: Press) -> list[Promised]:
 
 
 def _contenders(
-    world: World, press: Press, claims: Sequence[Promised], watch: _Watch
+    world: World,
+    press: Press,
+    claims: Sequence[Promised],
+    watch: _Watch,
+    photos: Mapping[str, bytes],
 ) -> _Contenders:
     fonts, folder = wiring.FONTS, templates_folder() / "certificate" / world.settings.edition
     vault = wiring.vault(world.settings)
@@ -114,16 +134,22 @@ def _contenders(
     reportlab, typst = rivals.ReportLabFace(fonts, folder / "ground.svg"), Edition(folder, fonts)
 
     def ours(place: int) -> bytes:
-        pdf = press.make(claims[place]).pdf
+        pdf = press.make(claims[place], None).pdf
         texts[place] = watch.answers["to_text"]
+        watch.sizes[len(watch.answers["matrix"])] += 1
         return pdf
+
+    def ours_with_photo(place: int) -> bytes:
+        digest = [*photos][place % len(photos)]
+        claim = structs.replace(claims[place], photo_sha256=bytes.fromhex(digest))
+        return press.make(claim, photos[digest]).pdf
 
     def draw_reportlab(place: int, modules: rivals.Modules) -> bytes:
         return reportlab.draw(records[place], modules, specimen=True)
 
     def draw_typst(place: int, modules: rivals.Modules) -> bytes:
         at = claims[place].sealed_at
-        return typst.render(records[place], modules, specimen=True, rendered_at=at)
+        return typst.render(records[place], modules, photo=None, specimen=True, rendered_at=at)
 
     def rival(draw: Any, sign: Callable[[bytes], bytes], place: int) -> bytes:
         earlier = max(0, place - 2 * _GROUP)
@@ -136,7 +162,7 @@ def _contenders(
 
     draws = {"ReportLab": draw_reportlab, "Typst": draw_typst}
     reservations = {"": None, ", length given": 8192}
-    return {"ours": ours} | {
+    return {"ours": ours, _WITH_PHOTO: ours_with_photo} | {
         f"{name}{how}": functools.partial(
             rival, draw, rivals.stock_signer(signers[CHENGDU], reserved=reserved)
         )
@@ -146,7 +172,7 @@ def _contenders(
 
 
 def _take_turns(
-    contenders: _Contenders, objects: Objects, watch: _Watch
+    contenders: _Contenders, objects: Objects, photos: Sequence[str], watch: _Watch
 ) -> dict[str, list[_Times]]:
     taken: dict[str, list[_Times]] = {name: [] for name in contenders}
     with asyncio.Runner() as runner:
@@ -158,12 +184,18 @@ def _take_turns(
                         pdfs.append(make(place))
                     taken[name].append(times)
                 with watch.whole(_GROUP) as stored:
+                    if name == _WITH_PHOTO:
+                        runner.run(_read(objects, photos))
                     runner.run(objects.put_all(pdfs))
                 for times in taken[name][start:]:
                     times["store"] = stored["wall"]
                     times["wall"] += stored["wall"]
                     times["cpu"] += stored["cpu"]
     return taken
+
+
+async def _read(objects: Objects, digests: Sequence[str]) -> list[bytes]:
+    return await asyncio.gather(*map(objects.get, digests))
 
 
 def _table(taken: Mapping[str, Sequence[_Times]]) -> Table:

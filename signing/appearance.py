@@ -143,6 +143,13 @@ def draw(page: pypdfium2.PdfPage) -> PIL.Image.Image:
     return drawn
 
 
+def pictures(page: pypdfium2.PdfPage) -> Iterator[tuple[bytes, pypdfium2.PdfMatrix]]:
+    """Yield the raw bytes of each image that a page draws, and how its unit square is placed."""
+    for part in page.get_objects():
+        if isinstance(part, pypdfium2.PdfImage):
+            yield bytes(part.get_data()), part.get_matrix()
+
+
 def squares(page: pypdfium2.PdfPage) -> Iterator[PIL.Image.Image]:
     """Draw the parts of a page of ours that have the size of a code, at four pixels a module."""
     for part in page.get_objects(max_depth=1):

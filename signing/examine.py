@@ -32,6 +32,7 @@ from pyhanko_certvalidator import ValidationContext
 from signing import appearance, keys, metadata, seal
 from signing.appearance import Beyond
 from signing.errors import ExaminationFailed
+from signing.frame import Frame
 from signing.record import Record
 
 
@@ -53,6 +54,7 @@ class Rule(enum.StrEnum):
     ENVELOPE = "envelope"
     METADATA = "metadata"
     FACE = "face"
+    PHOTO = "photo"
     ENCRYPTION = "encryption"
     CERTIFICATION = "certification"
     VALIDATION = "validation"
@@ -160,19 +162,26 @@ def _malformed_is_a_verdict() -> Iterator[None]:
 
 
 @_malformed_is_a_verdict()
-def own(pdf: bytes, record: Record, pin: keys.Pin) -> Guarded:
+def own(pdf: bytes, record: Record, pin: keys.Pin, photo_mm: Frame) -> Guarded:
     """Hold a file that we just sealed against what it should say and who should have sealed it.
+
+    `photo_mm` is where its edition draws the record's photo; without one no image is drawn at all.
 
     Raises: ExaminationFailed with the first rule broken.
     """
     guarded = guard(pdf)
-    _check_seal(guarded, _pinned(guarded, {pin.fingerprint: pin}))
-    with pypdfium2.PdfDocument(_COLOUR.sub(_without_profile, pdf)) as document:
+    if not _is_sealed(guarded, pin):  # then this finds the rule
+        _check_seal(guarded, _pinned(guarded, {pin.fingerprint: pin}))
+    with pypdfium2.PdfDocument(_legible(pdf)) as document:
         parts = [document.get_attachment(at) for at in range(document.count_attachments())]
         found = [(part.get_name(), bytes(part.get_data())) for part in parts]
-        text = "".join(document[0].get_textpage().get_text_range().split())
+        page = document[0]
+        text = "".join(page.get_textpage().get_text_range().split())
+        photos = [_placed(*picture, page.get_height()) for picture in appearance.pictures(page)]
+    expected = [(record.photo_sha256, photo_mm)] if record.photo_sha256 else []
     _require(found == [(ATTACHMENT_NAME, metadata.to_xml(record))], Rule.METADATA)
     _require(all("".join(fact.split()) in text for fact in _printed(record)), Rule.FACE)
+    _require(photos == expected and pdf.count(b"/Subtype/Image") == len(photos), Rule.PHOTO)
     return guarded
 
 
@@ -304,6 +313,22 @@ def _require(holds: bool, rule: Rule) -> None:
         raise ExaminationFailed(rule=rule)
 
 
+def _verifies(pin: keys.Pin, signature: bytes, signed: bytes) -> bool:
+    try:
+        _public_key(pin).verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+@functools.cache
+def _public_key(pin: keys.Pin) -> ec.EllipticCurvePublicKey:
+    public_key = load_der_x509_certificate(pin.certificate).public_key()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        raise ExaminationFailed(rule=Rule.SIGNER)
+    return public_key
+
+
 @functools.cache
 def _own_bytes(pin: keys.Pin) -> bytes:
     return max(_ESCAPED.split(pin.certificate[-64:]), key=len)
@@ -319,6 +344,13 @@ def _pinned(guarded: Guarded, pins: Mapping[str, keys.Pin]) -> keys.Pin:
     return pins[found.pop()]
 
 
+def _is_sealed(guarded: Guarded, pin: keys.Pin) -> bool:
+    """Tell whether the CMS is, byte for byte, what this signer writes: then it need not be read."""
+    signature = seal.signature_of(pin, guarded.range_digest, guarded.cms)
+    signed = seal.attributes(pin, guarded.range_digest)
+    return signature is not None and _verifies(pin, signature, signed)
+
+
 @_malformed_is_a_verdict()
 def _check_seal(guarded: Guarded, pin: keys.Pin) -> None:
     """Hold every byte of the CMS against what the pinned signer writes."""
@@ -328,20 +360,24 @@ def _check_seal(guarded: Guarded, pin: keys.Pin) -> None:
     digest = stated["message_digest"][0].native
     _require(signed == seal.attributes(pin, digest), Rule.ATTRIBUTES)
     _require(digest == guarded.range_digest, Rule.DIGEST)
-    public_key = load_der_x509_certificate(pin.certificate).public_key()
     signature = signer["signature"].native
-    if not isinstance(public_key, ec.EllipticCurvePublicKey):
-        raise ExaminationFailed(rule=Rule.SIGNER)
-    try:
-        public_key.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature as error:
-        raise ExaminationFailed(rule=Rule.SIGNATURE) from error
+    _require(_verifies(pin, signature, signed), Rule.SIGNATURE)
     _require(guarded.cms == seal.envelope(pin, digest, signature), Rule.ENVELOPE)
 
 
-def _without_profile(colour: re.Match[bytes]) -> bytes:
-    """Leave out a colour profile: text needs none, and theirs are over half of the reading."""
-    return b"/DeviceRGB".ljust(len(colour[0]))
+def _legible(pdf: bytes) -> bytes:
+    """Leave out what says nothing of a record: profiles, and forms (ground, seal and code)."""
+    plain = _COLOUR.sub(lambda colour: b"/DeviceRGB".ljust(len(colour[0])), pdf)
+    return plain.replace(b"/Subtype/Form", b"/Subtype/None")
+
+
+def _placed(picture: bytes, matrix: pypdfium2.PdfMatrix, height: float) -> tuple[str, Frame | None]:
+    """Return the digest of a picture and where on a page it stands upright, to 0.01 mm."""
+    digest = hashlib.sha256(picture).hexdigest()
+    if matrix.b or matrix.c or min(matrix.a, matrix.d) <= 0:
+        return digest, None
+    edges = matrix.e, height - matrix.f - matrix.d, matrix.a, matrix.d
+    return digest, Frame(*(round(edge * 25.4 / 72, 2) for edge in edges))
 
 
 def _printed(record: Record) -> tuple[str, ...]:

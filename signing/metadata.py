@@ -6,7 +6,7 @@ published name was found for the identifier of a replaced version: ZZTDBS (æ›¿ä»
 stands only where one is replaced.
 """
 
-from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 from signing.record import Record
 
@@ -34,11 +34,5 @@ def to_xml(record: Record) -> bytes:
     }
     if record.replaces is not None:
         facts["ZZTDBS"] = record.replaces
-    root = ET.Element("ZZ")
-    for tag, value in facts.items():
-        ET.SubElement(root, tag).text = value
-    ET.indent(root, space="")
-    xml: bytes = ET.tostring(
-        root, encoding="utf-8", xml_declaration=True, short_empty_elements=False
-    )
-    return xml + b"\n"
+    lines = "".join(f"<{tag}>{escape(value)}</{tag}>\n" for tag, value in facts.items())
+    return f"<?xml version='1.0' encoding='utf-8'?>\n<ZZ>\n{lines}</ZZ>\n".encode()

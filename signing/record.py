@@ -16,7 +16,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `public_id` is 16 characters of lower-case Crockford base32 (80 bits); `score` is the text to be
     printed, such as "86.5"; `sex` is 男 or 女; `id_kind` is printed as it stands and `id_kind_code`
     is its GB/T 36903 code (111 = 居民身份证). `replaces` is the identifier of the version that a
-    corrected one stands in for; it is no part of the canonical bytes where there is none.
+    corrected one stands in for, `photo_sha256` (hex) the digest of the holder's photo; neither is
+    part of the canonical bytes where there is none.
     """
 
     number: str
@@ -37,6 +38,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issuer_code: str
     seal_name: str
     replaces: str | None = None
+    photo_sha256: str | None = None
 
     def canonical(self) -> bytes:
         """Deterministic JSON in UTF-8: fields in alphabetical order, dates as YYYY-MM-DD."""

@@ -1,67 +1,102 @@
-"""Faces and forms: a record and its QR, or the facts of a form, become a PDF by Typst.
+"""Faces and forms: a record with photo and QR, or the facts of a form, become a PDF by Typst.
 
 Promises that equal arguments give equal bytes, in every process and in any order, for a face that
 is sealed again must be the same file. Faces are PDF/A-3a and PDF/UA-1, and so are forms if not told
-otherwise; refused is what holds a character that the fonts cannot draw. Wording and layout belong
-to the folder; this room only hands the facts over.
+otherwise; refused is what holds a character that the fonts cannot draw, and a photo that is not
+the record's. Wording and layout belong to the folder; this room only hands the facts over.
 """
 
 import datetime
 import functools
-import re
+import hashlib
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import msgspec
 import typst
 from fontTools.ttLib import TTFont
 
-from signing import metadata
+from signing import metadata, parts
 from signing.errors import FaceNotDrawn, FormNotDrawn
+from signing.frame import Frame
+from signing.parts import DARK_RUN, Part, Place
 from signing.record import Record
 
 ARCHIVED: "Sequence[typst.PDFStandard]" = ("a-3a", "ua-1")
-DARK_RUN = re.compile(rb"\x01+")
+
+
+class _Layout(msgspec.Struct, frozen=True):
+    photo_mm: Frame
 
 
 class Edition:
-    """A folder with `main.typ`, opened once; its compiler keeps fonts and artwork warm."""
+    """A folder with `main.typ`, opened once; its compiler keeps fonts and artwork warm.
+
+    `edition.toml`, which `main.typ` reads too, tells the place of the photo.
+    """
 
     def __init__(self, folder: Path, fonts: Path) -> None:
         self.name = folder.name
+        layout = tomllib.loads((folder / "edition.toml").read_text("utf-8"))
+        self.photo_mm = msgspec.convert(layout, _Layout).photo_mm
         self._compiler = typst.Compiler(root=folder, font_paths=[fonts], ignore_system_fonts=True)
+        self._parts: dict[str, Part] = {}
 
     def render(
         self,
         record: Record,
         modules: Sequence[Sequence[int]],
         *,
+        photo: bytes | None,
         specimen: bool,
         rendered_at: datetime.datetime,
     ) -> bytes:
         """Return the face as PDF. `modules` is the QR without quiet zone, 1 = dark, 45 to 85 wide.
 
         Raises:
-            FaceNotDrawn: the edition cannot draw this record.
+            FaceNotDrawn: the edition cannot draw this record, or the photo is not the record's or
+                not in the one form of a `Frame`.
         """
-        facts = (
-            f"json(bytes({_literal(record.canonical().decode())}))",
-            str(specimen).lower(),
-            str(len(modules)),
-            _literal(bars(modules)),
-            _literal(metadata.to_xml(record).decode()),
-        )
-        page = f'#import "main.typ": face\n#face({", ".join(facts)})'
+        self._check(record, photo)
+        told = f"json(bytes({_literal(record.canonical().decode())}))"
+        marked, xml = str(specimen).lower(), _literal(metadata.to_xml(record).decode())
+        ring = "样章样章样章样章" if specimen else record.seal_name
         try:
-            face = self._compiler.compile(
-                page.encode(),
-                format="pdf",
+            face = self._compile(
+                f"face({told}, {marked}, {len(modules)}, {xml})",
                 pdf_standards=list(ARCHIVED),
                 timestamp=int(rendered_at.timestamp()),
             )
+            drawn: dict[int, Part] = {
+                Place.GROUND: self._part("ground()"),
+                Place.SEAL: self._part(f"stamp({_literal(ring)}, {marked})"),
+                Place.CODE: parts.code(modules),
+            }
         except typst.TypstError as error:
             raise FaceNotDrawn(number=record.number, reason=error.message) from error
-        return cast("bytes", face)
+        if photo is not None:
+            drawn[Place.PHOTO] = parts.photo(photo, self.photo_mm.pixels)
+        return parts.fill(face, drawn)
+
+    def _part(self, call: str) -> Part:
+        """Let the edition draw a part, the first time that it is needed."""
+        if call not in self._parts:
+            pdf = self._compile(call, pdf_standards=["a-3b"], pdf_tags=False, timestamp=0)
+            self._parts[call] = parts.drawn(pdf)
+        return self._parts[call]
+
+    def _compile(self, call: str, **how: Any) -> bytes:
+        page = f'#import "main.typ": *\n#{call}'
+        return cast("bytes", self._compiler.compile(page.encode(), format="pdf", **how))
+
+    def _check(self, record: Record, photo: bytes | None) -> None:
+        digest = None if photo is None else hashlib.sha256(photo).hexdigest()
+        if digest != record.photo_sha256:
+            raise FaceNotDrawn(number=record.number, reason="照片不符 not the record's photo")
+        if photo is not None and not self.photo_mm.takes(photo):
+            raise FaceNotDrawn(number=record.number, reason="照片格式不符 not a photo of this form")
 
 
 class Form:

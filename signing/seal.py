@@ -10,31 +10,23 @@ the first carries the seal, which covers them all.
 import datetime
 import functools
 import hashlib
-import itertools
 import re
 
-import msgspec
 from asn1crypto import algos, cms, tsp, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from signing import errors, keys
+from signing import keys
+from signing.errors import FaceUnsealable
+from signing.written import Written
 
 _ALGORITHM = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 _BLANK_DIGEST = bytes(32)
 _SIGNATURE_LENGTH_MAX = 72  # two integers of at most 33 bytes in DER
 _BYTE_RANGE_WIDTH = 48
 
-# All from the cross-reference table to the end of a face; the objects that a seal touches or needs.
-_START = re.compile(rb"startxref\n(\d{1,10})\n%%EOF\n?\Z")
-_TAIL = re.compile(
-    rb"xref\n0 (?P<size>\d+)\n(?P<entries>(?:\d{10} \d{5} [nf]\r\n)+)trailer\n<</Size (?P=size)"
-    rb"(?P<identity>/Root (?P<catalog>\d+) 0 R/Info \d+ 0 R/ID\[\([\w+/=]+\))\([\w+/=]+\)\]>>\n"
-    rb"startxref\n\d+\n%%EOF\n?"
-)
-_OBJECT = re.compile(rb"(\d+) 0 obj\n(<<(?:(?!endobj).)+>>)\nendobj\n", re.DOTALL)
-_CATALOG = re.compile(rb"<</Type/Catalog/Pages (\d+) 0 R(?!.*/(?:AcroForm|Perms)\b).*", re.DOTALL)
-_PAGES = re.compile(rb"<</Type/Pages/Count (\d+)/Kids\[(\d+ 0 R(?: \d+ 0 R)*)\]>>")
+# What a seal needs of catalog and page, and must not find there.
+_CATALOG = re.compile(rb"<</Type/Catalog(?!.*/(?:AcroForm|Perms)\b).*>>", re.DOTALL)
 _PAGE = re.compile(
     rb"<</Type/Page/(?=.*/MediaBox\[0 0 )(?=.*/Tabs/S\b)(?!.*/(?:Annots|CropBox)\b).*", re.DOTALL
 )
@@ -55,18 +47,6 @@ _ENTRY = b"%d 1\n%010d 00000 n\r\n"
 _TRAILER = b">>\nendobj\nxref\n%strailer\n<</Size %d%s<%s>]/Prev %d>>\nstartxref\n%d\n%%%%EOF\n"
 
 
-class _Face(msgspec.Struct, frozen=True):
-    """What a seal needs of a face. `identity`: its trailer from /Root to the first file id."""
-
-    catalog_number: int
-    catalog: bytes
-    page_number: int
-    page: bytes
-    object_count: int
-    identity: bytes
-    xref_at: int
-
-
 class Sealer:
     """A signer made ready to seal any number of faces."""
 
@@ -81,8 +61,8 @@ class Sealer:
         Raises: FaceUnsealable where `pdf` has not the shape of our faces.
         """
         time = sealed_at.astimezone(datetime.UTC).strftime("D:%Y%m%d%H%M%SZ").encode()
-        head, tail = self._revision(pdf, time)
         range_hash = hashlib.sha256(pdf)
+        head, tail = self._revision(pdf, time, range_hash.digest())
         range_hash.update(head)
         range_hash.update(tail)
         digest = range_hash.digest()
@@ -90,14 +70,20 @@ class Sealer:
         contents = envelope(self._pin, digest, signature).hex().ljust(self._contents_length, "0")
         return b"".join((pdf, head, b"<", contents.encode(), b">", tail))
 
-    def _revision(self, pdf: bytes, time: bytes) -> tuple[bytes, bytes]:
+    def _revision(self, pdf: bytes, time: bytes, digest: bytes) -> tuple[bytes, bytes]:
         """Return what is added to `pdf`, before and after the gap for the signature."""
-        face = _read_face(pdf)
-        widget, signature = face.object_count, face.object_count + 1
+        face = Written.of(pdf)
+        if b"/ByteRange" in pdf:
+            raise FaceUnsealable(part="ByteRange")
+        catalog = face.read(face.catalog_number, _CATALOG)[0]
+        page_number, *others = face.page_numbers()
+        page, *_ = (face.read(number, _PAGE)[0] for number in (page_number, *others))
+        widget = len(face.bodies) + 1
+        signature = widget + 1
         objects = {
-            face.catalog_number: face.catalog[:-2] + _FORM % (widget, signature),
-            face.page_number: face.page[:-2] + b"/Annots[%d 0 R]>>" % widget,
-            widget: _WIDGET % (face.page_number, signature),
+            face.catalog_number: catalog[:-2] + _FORM % (widget, signature),
+            page_number: page[:-2] + b"/Annots[%d 0 R]>>" % widget,
+            widget: _WIDGET % (page_number, signature),
         }
         head, entries = b"\n", b""
         for number, content in sorted(objects.items()):
@@ -111,7 +97,7 @@ class Sealer:
             entries,
             signature + 1,
             face.identity,
-            hashlib.sha256(pdf + time + self._pin.certificate).hexdigest()[:32].encode(),
+            hashlib.sha256(digest + time + self._pin.certificate).hexdigest()[:32].encode(),
             face.xref_at,
             gap_end + _BYTE_RANGE_WIDTH + len(b">>\nendobj\n"),
         )
@@ -128,6 +114,16 @@ def envelope(pin: keys.Pin, digest: bytes, signature: bytes) -> bytes:
     """Return the DER of the CMS that carries `signature` over `attributes(pin, digest)`."""
     blank = _blank_envelope(pin, len(signature))
     return _fill(blank, digest)[: -len(signature)] + signature
+
+
+def signature_of(pin: keys.Pin, digest: bytes, contents: bytes) -> bytes | None:
+    """Return the signature of a CMS that, but for it, is ours over this digest to the last byte."""
+    longest = len(_blank_envelope(pin, _SIGNATURE_LENGTH_MAX))
+    length = _SIGNATURE_LENGTH_MAX - longest + len(contents)
+    signature = contents[len(contents) - length :]
+    if 0 < length <= _SIGNATURE_LENGTH_MAX and contents == envelope(pin, digest, signature):
+        return signature
+    return None
 
 
 def _fill(blank: bytes, digest: bytes) -> bytes:
@@ -176,42 +172,3 @@ def _blank_envelope(pin: keys.Pin, signature_length: int) -> bytes:
     )
     dump: bytes = cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump()
     return dump
-
-
-def _read_face(pdf: bytes) -> _Face:
-    """Find catalog and page through the cross-reference table, never by searching the file."""
-    start = _START.search(pdf, max(0, len(pdf) - 40))
-    tail = start and _TAIL.fullmatch(pdf, int(start[1]))
-    if not start or not tail or b"/ByteRange" in pdf:
-        raise errors.FaceUnsealable(part="xref")
-    xref_at = int(start[1])
-    offsets = [int(entry[:10]) for entry in tail["entries"].splitlines()]
-    if len(offsets) != int(tail["size"]):
-        raise errors.FaceUnsealable(part="xref")
-    ends = dict(itertools.pairwise(sorted((*offsets, xref_at))))
-
-    def read(number: int, shape: re.Pattern[bytes]) -> re.Match[bytes]:
-        """Return the object, which fills all the room up to the next one."""
-        at = offsets[number] if number < len(offsets) else 0
-        whole = _OBJECT.fullmatch(pdf, at, ends.get(at, at))
-        body = whole and int(whole[1]) == number and shape.fullmatch(whole[2])
-        if not body:
-            raise errors.FaceUnsealable(part=f"{number} 0 obj")
-        return body
-
-    catalog_number = int(tail["catalog"])
-    catalog = read(catalog_number, _CATALOG)
-    tree = read(int(catalog[1]), _PAGES)
-    page_numbers = [int(number) for number in tree[2].split()[::3]]
-    if not int(tree[1]) == len(page_numbers) == len(set(page_numbers)):
-        raise errors.FaceUnsealable(part="pages")
-    pages = [read(number, _PAGE)[0] for number in page_numbers]
-    return _Face(
-        catalog_number,
-        catalog[0],
-        page_numbers[0],
-        pages[0],
-        len(offsets),
-        tail["identity"],
-        xref_at,
-    )

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import io
 import re
+import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +24,11 @@ from pyhanko.sign import fields, signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from service.ground.jail import DOCUMENT, Jail
-from signing import appearance, examine, keys, metadata, seal
+from signing import appearance, examine, keys, metadata, qr, seal
 from signing.errors import ExaminationFailed
 from signing.examine import Rule
 from signing.record import Record
+from signing.render import Edition
 from tests import pdfs, scans
 from tests.attacks import files
 
@@ -58,7 +60,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Ours:
 def verdict(pdf: bytes, record: Record, pin: keys.Pin) -> Rule | None:
     """Return the rule of our own examination that fails."""
     try:
-        examine.own(pdf, record, pin)
+        examine.own(pdf, record, pin, pdfs.edition().photo_mm)
     except ExaminationFailed as failure:
         return Rule(str(failure.facts["rule"]))
     return None
@@ -330,7 +332,71 @@ def test_long_names_and_rare_characters_are_found_on_the_face(ours: Ours) -> Non
         authority="样本自治州人力资源和社会保障局" * 2,
     )
     sealed = seal.Sealer(ours.signer).seal(pdfs.face(record), pdfs.SEALED_AT)
-    examine.own(sealed, record, ours.signer.pin)
+    examine.own(sealed, record, ours.signer.pin, pdfs.edition().photo_mm)
+
+
+PHOTO, OTHER_PHOTO = pdfs.photo(90), pdfs.photo(91)
+_CALL = 'if "photo_sha256" in record {'
+_STAMP = "set page(width: 42mm, height: 42mm, margin: 0pt)"
+_IMAGE = "place(image(bytes((9,) * 27), format: (encoding: 'rgb8', width: 3, height: 3), alt: '-'))"
+# What an edition may do with the photo that it is given; each is a text in it and another for it.
+ELSEWHERE: dict[str, tuple[str, str]] = {
+    "missing": (_CALL, "if false {"),
+    "twice": (_CALL, "for _ in range(2) {"),
+    "a tenth of a millimetre off": ("left * 1mm", "(left + 0.1) * 1mm"),
+    "among the fields": ("left * 1mm", "3 * left * 1mm"),
+    "smaller": ("part(3, width,", "part(3, 0.9 * width,"),
+    "upside down": (_CALL, f"{_CALL} show image: rotate.with(180deg)"),
+    "mirrored": (_CALL, f"{_CALL} show image: scale.with(x: -100%)"),
+    "beside another image": (_CALL, f"{_IMAGE}\n{_CALL}".replace("'", '"')),
+    "beside an image in the seal": (_STAMP, f"{_STAMP}\n{_IMAGE}".replace("'", '"')),
+    "in the place of something else": ("part(3, width,", "part(7, width,"),
+}
+
+
+def _edition(folder: Path, old: str, new: str) -> Edition:
+    """Copy the edition with one text in it changed."""
+    original = pdfs.TEMPLATES / "certificate" / "2026"
+    shutil.copytree(original, folder)
+    text = (original / "main.typ").read_text("utf-8")
+    assert text.count(old) == 1
+    (folder / "main.typ").write_text(text.replace(old, new), "utf-8")
+    return Edition(folder, pdfs.TEMPLATES / "fonts")
+
+
+def test_words_in_the_seal_are_not_those_of_the_face(ours: Ours, tmp_path: Path) -> None:
+    record = msgspec.structs.replace(pdfs.RECORD, seal_name=pdfs.RECORD.name)
+    edition = _edition(tmp_path / "edition", '"Name", record.name', '"Name", ""')
+    face = edition.render(
+        record, qr.matrix(*pdfs.QR_TEXT), photo=None, specimen=False, rendered_at=pdfs.SEALED_AT
+    )
+    sealed = seal.Sealer(ours.signer).seal(face, pdfs.SEALED_AT)
+    assert verdict(sealed, record, ours.signer.pin) is Rule.FACE
+
+
+@pytest.mark.parametrize("how", ELSEWHERE)
+def test_a_photo_is_drawn_once_in_its_frame_and_no_image_beside_it(
+    ours: Ours, tmp_path: Path, how: str
+) -> None:
+    record = pdfs.with_photo(pdfs.RECORD, PHOTO)
+    edition = _edition(tmp_path / "edition", *ELSEWHERE[how])
+    face = edition.render(
+        record, qr.matrix(*pdfs.QR_TEXT), photo=PHOTO, specimen=True, rendered_at=pdfs.SEALED_AT
+    )
+    sealed = seal.Sealer(ours.signer).seal(face, pdfs.SEALED_AT)
+    assert verdict(sealed, record, ours.signer.pin) is Rule.PHOTO
+
+
+def test_the_photo_is_the_records_own_and_there_is_none_where_the_record_has_none(
+    ours: Ours,
+) -> None:
+    pin, with_photo = ours.signer.pin, pdfs.with_photo(pdfs.RECORD, PHOTO)
+    sealed = seal.Sealer(ours.signer).seal(pdfs.face(with_photo, photo=PHOTO), pdfs.SEALED_AT)
+    assert verdict(sealed, with_photo, pin) is None
+    assert full_verdict(sealed, pin) is None
+    assert verdict(sealed, pdfs.with_photo(pdfs.RECORD, OTHER_PHOTO), pin) is Rule.PHOTO
+    assert verdict(sealed, pdfs.RECORD, pin) is Rule.PHOTO
+    assert verdict(ours.pdf, with_photo, pin) is Rule.PHOTO
 
 
 def _stock(ours: Ours, *, certify: bool, docmdp: fields.MDPPerm) -> bytes:

@@ -120,7 +120,7 @@ async def test_a_picture_is_answered_through_its_code_and_said_to_be_a_picture(
         assert one.said == EXPECTED, one.attack.name
         assert one.verdict.door is Door.PICTURE
         assert one.verdict.number == place.ours.number
-        assert set(one.verdict.compare) == {"photo", "name", "number", "project", "dates"}
+        assert set(one.verdict.compare) == {"name", "number", "project", "dates"}
 
 
 async def test_a_picture_without_a_readable_code_shows_none(place: Place) -> None:

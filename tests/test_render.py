@@ -5,9 +5,13 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import PIL.Image
+import PIL.ImageChops
+import pypdf
 import pypdfium2
 import pytest
 import zxingcpp
@@ -18,8 +22,10 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signing import metadata, qr, render
-from signing.errors import FaceNotDrawn
+from signing.errors import FaceNotDrawn, FaceUnsealable
 from signing.record import Record
+from signing.written import Written
+from tests import pdfs
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FOLDER, FONTS = TEMPLATES / "certificate" / "2026", TEMPLATES / "fonts"
@@ -69,8 +75,14 @@ def edition() -> render.Edition:
     return render.Edition(FOLDER, FONTS)
 
 
-def draw(edition: render.Edition, record: Record = RECORD, *, specimen: bool = False) -> bytes:
-    return edition.render(record, MODULES, specimen=specimen, rendered_at=AT)
+def draw(
+    edition: render.Edition,
+    record: Record = RECORD,
+    *,
+    photo: bytes | None = None,
+    specimen: bool = False,
+) -> bytes:
+    return edition.render(record, MODULES, photo=photo, specimen=specimen, rendered_at=AT)
 
 
 def text_of(pdf: bytes) -> str:
@@ -131,12 +143,12 @@ def test_equal_arguments_give_equal_bytes_in_a_warm_edition(edition: render.Edit
 
 def test_equal_arguments_give_equal_bytes_in_another_process(edition: render.Edition) -> None:
     script = (
-        "import sys; sys.path[:0] = sys.argv[1:]; import test_render as t;"
+        "import sys; sys.path.insert(0, sys.argv[1]); from tests import test_render as t;"
         "sys.stdout.buffer.write(t.draw(t.render.Edition(t.FOLDER, t.FONTS)))"
     )
-    here = Path(__file__).parent
+    checkout = str(Path(__file__).parent.parent)
     other = subprocess.run(
-        [sys.executable, "-c", script, str(here), str(here.parent)], capture_output=True, check=True
+        [sys.executable, "-c", script, checkout], capture_output=True, check=True
     )
     assert other.stdout == draw(edition)
 
@@ -174,12 +186,16 @@ def test_a_face_has_the_shape_that_is_sealed(edition: render.Edition) -> None:
 @pytest.mark.parametrize("name", ["卓玛央金", "𠀁玛"])
 def test_every_font_is_embedded_and_one_of_ours(edition: render.Edition, name: str) -> None:
     reader = PdfFileReader(io.BytesIO(draw(edition, structs.replace(RECORD, name=name))))
-    fonts = reader.root["/Pages"]["/Kids"][0]["/Resources"]["/Font"]
+    page = reader.root["/Pages"]["/Kids"][0]["/Resources"]
+    forms = [page["/XObject"][name]["/Resources"] for name in page["/XObject"]]
+    fonts = [part["/Font"] for part in (page, *forms) if "/Font" in part]
     names = set()
-    for reference in fonts:
-        descendant = fonts[reference]["/DescendantFonts"][0]
+    for font in (found[name] for found in fonts for name in found):
+        descendant = font["/DescendantFonts"][0]
         assert descendant["/FontDescriptor"]["/FontFile2"].data
+        assert font["/ToUnicode"].data
         names.add(descendant["/BaseFont"].split("+")[1])
+    assert len(fonts) == 2
     assert names == ({"NotoSerifSC-Regular"} | ({"HanaMinB"} if "𠀁" in name else set()))
 
 
@@ -192,11 +208,15 @@ def test_the_metadata_are_attached(edition: render.Edition) -> None:
 
 
 def test_headings_and_pictures_are_tagged(edition: render.Edition) -> None:
-    tags = walk(PdfFileReader(io.BytesIO(draw(edition))).root["/StructTreeRoot"]["/K"])
+    tags = walk_of(draw(edition))
     kinds = [kind for kind, _ in tags]
     assert kinds.count("/H1") == 1
     assert all(alternative for kind, alternative in tags if kind == "/Figure")
     assert kinds.count("/Figure") == 2
+
+
+def walk_of(pdf: bytes) -> list[tuple[str, str]]:
+    return walk(PdfFileReader(io.BytesIO(pdf), strict=True).root["/StructTreeRoot"]["/K"])
 
 
 def walk(node: generic.PdfObject) -> list[tuple[str, str]]:
@@ -207,6 +227,148 @@ def walk(node: generic.PdfObject) -> list[tuple[str, str]]:
         return []
     here = (str(node["/S"]), str(node.get("/Alt", "")))
     return [here, *(walk(node["/K"]) if "/K" in node else [])]
+
+
+def test_a_photo_is_drawn_as_the_bytes_that_it_is_and_without_one_there_is_no_image(
+    edition: render.Edition,
+) -> None:
+    jpeg = pdfs.photo()
+    pdf, bare = draw(edition, pdfs.with_photo(RECORD, jpeg), photo=jpeg), draw(edition)
+    assert pdf.count(jpeg) == pdf.count(b"/Subtype/Image") == 1
+    assert b"/Subtype/Image" not in bare
+    assert draw(render.Edition(FOLDER, FONTS), pdfs.with_photo(RECORD, jpeg), photo=jpeg) == pdf
+    assert pdf.startswith(b"%PDF-1.7\n")
+    assert ("/Figure", "持证人照片") in walk_of(pdf)
+    assert "持证人照片" not in {alternative for _, alternative in walk_of(bare)}
+
+
+def test_a_photo_stands_inside_the_frame_of_the_ground(edition: render.Edition) -> None:
+    """A gold line around it, a narrow rim inside the line, and the empty place is one colour."""
+    jpeg, box = pdfs.photo(), edition.photo_mm
+    shown, empty = (
+        pypdfium2.PdfDocument(pdf)[0].render(scale=10 / POINTS_PER_MM).to_pil().convert("RGB")
+        for pdf in (draw(edition, pdfs.with_photo(RECORD, jpeg), photo=jpeg), draw(edition))
+    )
+    edges = [box.left, box.top, box.left + box.width, box.top + box.height]
+    place = tuple(round(10 * edge) for edge in edges)
+    drawn = PIL.ImageChops.difference(shown, empty).getbbox()
+    assert drawn is not None
+    assert all(abs(one - other) <= 1 for one, other in zip(drawn, place, strict=True))
+    wider = (place[0] - 4, place[1] - 4, place[2] + 4, place[3] + 4)
+    ((_, rim),) = empty.crop(wider).getcolors()
+    red, green, blue = empty.getpixel((place[0] - 7, (place[1] + place[3]) // 2))
+    assert min(rim) > 240
+    assert red > green > blue + 30
+
+
+def _with(jpeg: bytes, old: bytes, new: bytes) -> bytes:
+    assert jpeg.count(old) == 1
+    return jpeg.replace(old, new)
+
+
+def _photo_of(size: tuple[int, int], mode: str = "RGB", form: str = "JPEG") -> bytes:
+    output = io.BytesIO()
+    PIL.Image.new(mode, size).save(output, form)
+    return output.getvalue()
+
+
+_PREVIEW = b"\xff\xe0\x00\x0aJFXX\x00\x13\x01\x01"
+_SIZE = b"\xff\xc0\x00\x11\x08\x02\x43\x01\x9d\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+PHOTOS: dict[str, tuple[bool, Callable[[], bytes]]] = {
+    "as it comes": (True, pdfs.photo),
+    "optimised": (True, lambda: pdfs.photo(optimize=True)),
+    "with restarts": (True, lambda: pdfs.photo(restart_marker_rows=1)),
+    "no bytes": (False, lambda: b""),
+    "no picture": (False, lambda: b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(99)),
+    "PNG": (False, lambda: _photo_of((413, 579), form="PNG")),
+    "turned": (False, lambda: _photo_of((579, 413))),
+    "a pixel wider": (False, lambda: _photo_of((414, 579))),
+    "grey": (False, lambda: _photo_of((413, 579), "L")),
+    "print colours": (False, lambda: _photo_of((413, 579), "CMYK")),
+    "no JFIF": (False, lambda: pdfs.photo(keep_rgb=True)),
+    "progressive": (False, lambda: pdfs.photo(progressive=True)),
+    "Exif": (False, lambda: pdfs.photo(exif=b"Exif\x00\x00II*\x00")),
+    "comment": (False, lambda: pdfs.photo(comment=b"here")),
+    "profile": (False, lambda: pdfs.photo(icc_profile=b"here")),
+    "a second preview": (False, lambda: _with(pdfs.photo(), b"\xff\xc0", _PREVIEW + b"\xff\xc0")),
+    "two sizes": (False, lambda: _with(pdfs.photo(), b"\xff\xc0", _SIZE + b"\xff\xc0")),
+    "more behind the end": (False, lambda: pdfs.photo() + b"\n"),
+    "two pictures": (False, lambda: pdfs.photo() * 2),
+    "cut": (False, lambda: pdfs.photo()[:-1]),
+}
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_only_a_photo_in_the_one_form_is_drawn(edition: render.Edition, name: str) -> None:
+    is_drawn, make = PHOTOS[name]
+    jpeg = make()
+    record = pdfs.with_photo(RECORD, jpeg)
+    if is_drawn:
+        assert jpeg in draw(edition, record, photo=jpeg)
+    else:
+        with pytest.raises(FaceNotDrawn, match="照片格式不符"):
+            draw(edition, record, photo=jpeg)
+
+
+def test_no_photo_but_the_records_own_is_drawn(edition: render.Edition) -> None:
+    one, other = pdfs.photo(90), pdfs.photo(91)
+    lies: list[tuple[Record, bytes | None]] = [
+        (RECORD, one),
+        (pdfs.with_photo(RECORD, one), None),
+        (pdfs.with_photo(RECORD, one), other),
+    ]
+    for record, photo in lies:
+        with pytest.raises(FaceNotDrawn, match="照片不符"):
+            draw(edition, record, photo=photo)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=64), st.integers(0, 600), st.integers(0, 64))
+def test_no_bytes_are_too_strange_to_be_judged(put: bytes, at: int, cut: int) -> None:
+    jpeg = pdfs.photo()
+    for strange in (put, jpeg[:at] + put, jpeg[:at] + put + jpeg[at + cut :]):
+        assert pdfs.edition().photo_mm.takes(strange) in (True, False)
+
+
+def test_a_photo_changes_the_digest_of_a_record_and_none_leaves_it_as_it_was() -> None:
+    assert b"photo" not in RECORD.canonical()
+    record = pdfs.with_photo(RECORD, pdfs.photo())
+    assert f'"photo_sha256":"{record.photo_sha256}"'.encode() in record.canonical()
+    assert record.digest() != RECORD.digest()
+
+
+def test_ground_seal_and_code_are_forms_that_lean_on_nothing_of_the_page(
+    edition: render.Edition,
+) -> None:
+    """A form names no resource that it does not bring; those of one city are the same bytes."""
+    one, two = draw(edition), draw(edition, structs.replace(LATIN, number="2651010001600002"))
+    drawn = []
+    page: Any
+    for pdf in (one, two):
+        page = pypdf.PdfReader(io.BytesIO(pdf), strict=True).pages[0]
+        assert len(page.get_contents().get_data()) < 20_000
+        forms = [value.get_object() for value in page["/Resources"]["/XObject"].values()]
+        for form in forms:
+            assert (form["/Type"], form["/Subtype"]) == ("/XObject", "/Form")
+            kinds = {b"cs": "/ColorSpace", b"gs": "/ExtGState", b"Tf": "/Font", b"Do": "/XObject"}
+            named = re.findall(rb"/(\w+)[ \d.]* (cs|gs|Tf|Do)\b", form.get_data(), re.IGNORECASE)
+            for name, operator in named:
+                kind = kinds.get(operator, "/ColorSpace")
+                assert f"/{name.decode()}" in form["/Resources"][kind]
+        drawn.append({form.get_data() for form in forms})
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 3
+    assert one.count(b"/N 3/Range") == 1
+
+
+def test_a_pdf_taken_apart_is_written_as_it_was_and_any_other_shape_is_refused(
+    edition: render.Edition,
+) -> None:
+    pdf = draw(edition)
+    assert Written.of(pdf).to_pdf() == pdf.rstrip()
+    for strange in (b"", pdf[:-9], b"\n" + pdf, pdf.replace(b"endobj", b"endobk", 1)):
+        with pytest.raises(FaceUnsealable):
+            Written.of(strange)
 
 
 def test_metadata_tell_the_record_and_depend_on_nothing_else() -> None:
@@ -285,9 +447,7 @@ def test_a_specimen_says_so_and_bears_no_seal_of_an_authority(edition: render.Ed
     assert glyphs.count("样") == glyphs.count("章") == 4
     on_real = [box.character for box in boxes(real) if box.on_seal()]
     assert set(RECORD.seal_name) <= set(on_real)
-    alternatives = [
-        b for _, b in walk(PdfFileReader(io.BytesIO(specimen)).root["/StructTreeRoot"]["/K"])
-    ]
+    alternatives = [alternative for _, alternative in walk_of(specimen)]
     assert "样章" in alternatives
     assert not any(RECORD.seal_name in alternative for alternative in alternatives)
 
@@ -295,7 +455,7 @@ def test_a_specimen_says_so_and_bears_no_seal_of_an_authority(edition: render.Ed
 @pytest.mark.parametrize("digits", [10, 480, 1100])
 def test_the_qr_decodes_from_a_picture_of_150_dpi(edition: render.Edition, digits: int) -> None:
     text = (ADDRESS, "1234567890" * (digits // 10))
-    pdf = edition.render(RECORD, qr.matrix(*text), specimen=True, rendered_at=AT)
+    pdf = edition.render(RECORD, qr.matrix(*text), photo=None, specimen=True, rendered_at=AT)
     with pypdfium2.PdfDocument(pdf) as document:
         barcode = zxingcpp.read_barcode(document[0].render(scale=150 / 72).to_pil())
     assert barcode is not None

@@ -163,7 +163,7 @@ def test_words_of_the_file_format_in_a_text_mislead_nobody(signer: keys.Signer) 
     decoy = "28 0 obj <</Type/Catalog>> endobj xref trailer startxref 0 %%EOF"
     record = msgspec.structs.replace(pdfs.RECORD, authority=decoy)
     sealed = seal.Sealer(signer).seal(pdfs.face(record), pdfs.SEALED_AT)
-    examine.own(sealed, record, signer.pin)
+    examine.own(sealed, record, signer.pin, pdfs.edition().photo_mm)
     assert examine.fully(sealed, signer.pin)
 
 
