@@ -6,11 +6,11 @@ other people into the same registry.
 """
 
 import asyncio
+import contextlib
 import datetime
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from service.checking.decision import Verdict
 from service.ground import db
 from service.ground import settings as settings_room
 from service.ground.db import Role
-from service.ground.errors import AlreadyRecorded
+from service.ground.errors import AlreadyRecorded, RowsRefused
 from service.ground.jail import Jail
 from service.ground.settings import Settings
 from service.registry import catalogue
@@ -41,6 +41,7 @@ class _City(msgspec.Struct, frozen=True):
     names: list[str]
     operator: str
     reviewer: str
+    suffix: str
 
 
 _CITIES = (
@@ -51,8 +52,17 @@ _CITIES = (
         invented.UNCOMMON_NAMES,
         "chengdu-operator",
         "chengdu-reviewer",
+        ".xlsx",
     ),
-    _City("513200", "阿坝", "民宿接待服务", invented.LONG_NAMES, "aba-operator", "aba-reviewer"),
+    _City(
+        "513200",
+        "阿坝",
+        "民宿接待服务",
+        invented.LONG_NAMES,
+        "aba-operator",
+        "aba-reviewer",
+        ".csv",
+    ),
 )
 
 
@@ -87,7 +97,7 @@ def main(row_count: int = 36) -> None:
 class _Demonstration:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._round = 1 + sum(1 for _ in folder.glob("*.xlsx")) // len(_CITIES)
+        self._round = 1 + sum(1 for _ in folder.glob("*.zip")) // len(_CITIES)
 
     def run(self, row_count: int) -> None:
         """Type every command from the first account to the exported PDFs."""
@@ -164,15 +174,14 @@ class _Demonstration:
             )  # fmt: skip
 
     def _import(self, city: _City, exam_on: datetime.date, row_count: int) -> str:
-        """Import a workbook and record what belongs to its batch; returns the batch."""
-        path = self._folder / f"{city.title}成绩表-{self._round}.xlsx"
+        """Import what an institution sends and record what belongs to its batch; returns it."""
         serial = (2 * self._round + _CITIES.index(city)) * row_count
         candidates = invented.candidates(
             row_count, project=city.project, exam_on=exam_on, serial=serial, names=city.names
         )
-        invented.write_workbook(path, candidates)
-        self._type(city.operator, "batch", "import", path, "--uscc", invented.INSTITUTION)
         batch = str((self._round - 1) * len(_CITIES) + 1 + _CITIES.index(city))
+        path = self._send_until_good(city, candidates, batch)
+        self._send_photos(city, candidates, batch)
         day = datetime.timedelta(days=1)
         text = self._folder / "承诺书.txt"
         text.write_text("本人（本机构）承诺所提交资料真实、准确、完整。\n", "utf-8")
@@ -213,6 +222,39 @@ class _Demonstration:
         for name, given in facts:
             self._record(city.operator, name, batch_id=batch, **given)
         return batch
+
+    def _send_until_good(
+        self, city: _City, candidates: list[invented.Candidate], batch: str
+    ) -> Path:
+        """Send a faulty file, then the mended one; one city meanwhile keeps the good rows."""
+        first, second = (
+            self._folder / f"{city.title}成绩表-{self._round}{turn}{city.suffix}"
+            for turn in ("", "-更正")
+        )
+        write = invented.write_csv if city.suffix == ".csv" else invented.write_workbook
+        write(first, invented.spoilt(candidates))
+        write(second, candidates)
+        uscc = ("--uscc", invented.INSTITUTION)
+        if city.suffix == ".csv":
+            self._type(city.operator, "batch", "import", first, *uscc, "--keep-good")
+            self._type(city.operator, "batch", "left-out", batch)
+            self._type(city.operator, "batch", "import", second, "--batch", batch)
+        else:
+            with contextlib.suppress(RowsRefused):
+                self._type(city.operator, "batch", "import", first, *uscc)
+            self._type(city.operator, "batch", "import", second, *uscc)
+        self._type(city.operator, "batch", "uploads", batch)
+        return second
+
+    def _send_photos(self, city: _City, candidates: list[invented.Candidate], batch: str) -> None:
+        """Send everybody's photo but the first one's, whose frame stays empty."""
+        path = self._folder / f"{city.title}照片-{self._round}.zip"
+        photos = {
+            f"{one.id_number}.jpg": invented.jpeg(invented.portrait(serial))
+            for serial, one in enumerate(candidates[1:], start=int(batch) * 1000)
+        }
+        invented.write_photos(path, photos)
+        self._type(city.operator, "batch", "photos", batch, path)
 
     def _record(self, account: str, fact: str, **given: object) -> None:
         words = [
@@ -273,7 +315,7 @@ def _verify_all(settings: Settings, folder: Path) -> None:
                 for count, path in enumerate(paths, start=1):
                     pdf, now = path.read_bytes(), datetime.datetime.now(datetime.UTC)
                     by_file = await verification.by_file(
-                        lambda: nullcontext(connection), jail, pdf, now
+                        lambda: contextlib.nullcontext(connection), jail, pdf, now
                     )
                     by_text = await verification.by_text(
                         connection, examine.qr_text(pdf) or "", now

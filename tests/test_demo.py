@@ -14,14 +14,14 @@ from tests import programs
 
 ROOT = Path(__file__).parent.parent
 _QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-_RUN = "from tests import conftest, demo; demo.main(6)"  # with cheap secrets
+_RUN = "from tests import conftest, demo; demo.main(9)"  # with cheap secrets
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two runs left behind."""
     folder = tmp_path_factory.mktemp("demonstration") / "var"
-    for count in (12, 24):
+    for count in (18, 36):
         said = _run(folder)
         assert f"{count} 份查验有效" in said
         assert "空白证书账实相符" in said
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_runs_leave_certificates_secrets_for_one_reader_and_no_server(folder: Path) -> None:
     pdfs = [path.stem for path in folder.glob("demo/*/*.pdf")]
-    assert (len(pdfs), len(set(pdfs))) == (24, 24)
+    assert (len(pdfs), len(set(pdfs))) == (36, 36)
     secrets = list(folder.glob("*.secret"))
     assert len(secrets) == 8
     assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
@@ -41,15 +41,29 @@ def test_paper_is_printed_in_two_rounds_and_its_forms_are_written(folder: Path) 
     for turn in (1, 2):
         rounds = [len(pypdf.PdfReader(folder / f"demo/套打-{turn}-{place}.pdf").pages)
                   for place in (1, 2)]  # fmt: skip
-        assert rounds == [6, 2]
+        assert rounds == [9, 2]
         for form in ("证书申领表", "领取签收表", "套打预览", "台账"):
             assert pypdf.PdfReader(folder / f"demo/{form}-{turn}.pdf").pages
         assert (folder / f"demo/台账-{turn}.xlsx").exists()
 
 
+def test_what_was_wrong_is_shown_where_it_stands_and_joined_its_batch_when_mended(
+    folder: Path,
+) -> None:
+    (refused,) = folder.glob("demo/成都成绩表-1-标注.xlsx")
+    assert refused.stat().st_size > 5000
+    left_out = (folder / "demo/阿坝成绩表-1-标注.csv").read_text("gb18030")
+    assert "错误说明（7 处，在 5 行" in left_out
+
+
+def test_faces_show_a_photo_where_there_is_one(folder: Path) -> None:
+    pictures = [_photo_count(path) for path in sorted(folder.glob("demo/1-*/*.pdf"))]
+    assert pictures == [0, *[1] * 8]
+
+
 def test_the_qr_code_of_every_page_is_read_by_an_independent_reader(folder: Path) -> None:
     texts = {_qr_of(path) for path in folder.glob("demo/*/*.pdf")}
-    assert len(texts) == 24
+    assert len(texts) == 36
     assert all(text.startswith("https://localhost:8080/v/") for text in texts)
 
 
@@ -65,7 +79,7 @@ def test_pdfsig_calls_every_signature_valid_and_every_document_signed(folder: Pa
 
 
 def _run(folder: Path) -> str:
-    """Run the demonstration with six rows a city; what it says is what a person sees."""
+    """Run the demonstration with nine rows a city; what it says is what a person sees."""
     environment = {name: value for name, value in os.environ.items() if "QIANFA" not in name}
     done = subprocess.run(
         [sys.executable, "-c", _RUN],
@@ -78,6 +92,12 @@ def _run(folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _photo_count(pdf: Path) -> int:
+    with pypdfium2.PdfDocument(pdf) as document:
+        kinds = [pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
+        return sum(1 for _ in document[0].get_objects(filter=kinds))
 
 
 def _qr_of(pdf: Path) -> str:
