@@ -4,7 +4,7 @@ import asyncio
 
 from rich.console import Console
 
-from bench import approval, paper, pipeline, verification
+from bench import approval, importing, issuing, paper, pipeline, verification
 from bench.world import world
 
 console = Console(width=120)
@@ -13,5 +13,9 @@ with world() as here:
 with world() as here:
     console.print(asyncio.run(approval.measure(here)))
     console.print(pipeline.measure(here))
+with world() as here:
+    console.print(asyncio.run(issuing.measure(here)))
+with world() as here:
+    console.print(*importing.measure(here))
 with world() as here:
     console.print(asyncio.run(paper.measure(here)))
