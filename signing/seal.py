@@ -62,7 +62,9 @@ class Sealer:
         """
         time = sealed_at.astimezone(datetime.UTC).strftime("D:%Y%m%d%H%M%SZ").encode()
         range_hash = hashlib.sha256(pdf)
-        head, tail = self._revision(pdf, time, range_hash.digest())
+        file_id = range_hash.copy()
+        file_id.update(time + self._pin.certificate)
+        head, tail = self._revision(pdf, time, file_id.hexdigest()[:32].encode())
         range_hash.update(head)
         range_hash.update(tail)
         digest = range_hash.digest()
@@ -70,7 +72,7 @@ class Sealer:
         contents = envelope(self._pin, digest, signature).hex().ljust(self._contents_length, "0")
         return b"".join((pdf, head, b"<", contents.encode(), b">", tail))
 
-    def _revision(self, pdf: bytes, time: bytes, digest: bytes) -> tuple[bytes, bytes]:
+    def _revision(self, pdf: bytes, time: bytes, file_id: bytes) -> tuple[bytes, bytes]:
         """Return what is added to `pdf`, before and after the gap for the signature."""
         face = Written.of(pdf)
         if b"/ByteRange" in pdf:
@@ -97,7 +99,7 @@ class Sealer:
             entries,
             signature + 1,
             face.identity,
-            hashlib.sha256(digest + time + self._pin.certificate).hexdigest()[:32].encode(),
+            file_id,
             face.xref_at,
             gap_end + _BYTE_RANGE_WIDTH + len(b">>\nendobj\n"),
         )

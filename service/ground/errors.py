@@ -260,8 +260,14 @@ class RowsRefused(Refusal):
     """
 
 
+class RowsGivenBack(RowsRefused):
+    """未导入任何一行。请打开标注副本，按“错误说明”列改正，保存后导入这份副本：{copy}
+    No row was imported: mend the annotated copy by its column 错误说明 and import it: {copy}
+    """
+
+
 class PhotosRefused(Refusal):
-    """压缩包中有 {count} 处错误（见上），未保存任何照片；请更正后再上传，或加 --keep-good 只收好的。
+    """压缩包中有 {count} 处错误（见上），未收任何照片；请更正后再上传，或加 --keep-good 只收好的。
     No photo was kept for the {count} errors listed; mend them, or keep the others by --keep-good.
     """
 
