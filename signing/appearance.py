@@ -145,9 +145,8 @@ def draw(page: pypdfium2.PdfPage) -> PIL.Image.Image:
 
 def pictures(page: pypdfium2.PdfPage) -> Iterator[tuple[bytes, pypdfium2.PdfMatrix]]:
     """Yield the raw bytes of each image that a page draws, and how its unit square is placed."""
-    for part in page.get_objects():
-        if isinstance(part, pypdfium2.PdfImage):
-            yield bytes(part.get_data()), part.get_matrix()
+    for part in page.get_objects([pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]):
+        yield bytes(part.get_data()), part.get_matrix()
 
 
 def squares(page: pypdfium2.PdfPage) -> Iterator[PIL.Image.Image]:

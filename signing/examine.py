@@ -118,7 +118,7 @@ def guard(pdf: bytes) -> Guarded:
     Raises: ExaminationFailed with the first rule broken.
     """
     _require(pdf.startswith(b"%PDF-"), Rule.HEADER)
-    byte_range = _BYTE_RANGE.search(pdf)
+    byte_range = _BYTE_RANGE.match(pdf, max(0, pdf.rfind(b"/ByteRange")))
     if not byte_range or pdf.count(b"/ByteRange") != 1:
         raise ExaminationFailed(rule=Rule.BYTE_RANGE)
     gap_at, gap_end, rest = (int(number) for number in byte_range.groups())
@@ -166,6 +166,8 @@ def own(pdf: bytes, record: Record, pin: keys.Pin, photo_mm: Frame) -> Guarded:
     """Hold a file that we just sealed against what it should say and who should have sealed it.
 
     `photo_mm` is where its edition draws the record's photo; without one no image is drawn at all.
+    All that the record says can be read from the one page; what else that says, how it looks, and
+    what its forms draw, are the edition's, and are not judged here.
 
     Raises: ExaminationFailed with the first rule broken.
     """
@@ -175,12 +177,13 @@ def own(pdf: bytes, record: Record, pin: keys.Pin, photo_mm: Frame) -> Guarded:
     with pypdfium2.PdfDocument(_legible(pdf)) as document:
         parts = [document.get_attachment(at) for at in range(document.count_attachments())]
         found = [(part.get_name(), bytes(part.get_data())) for part in parts]
-        page = document[0]
+        page, *others = document
         text = "".join(page.get_textpage().get_text_range().split())
         photos = [_placed(*picture, page.get_height()) for picture in appearance.pictures(page)]
     expected = [(record.photo_sha256, photo_mm)] if record.photo_sha256 else []
     _require(found == [(ATTACHMENT_NAME, metadata.to_xml(record))], Rule.METADATA)
-    _require(all("".join(fact.split()) in text for fact in _printed(record)), Rule.FACE)
+    shown = all("".join(fact.split()) in text for fact in _printed(record))
+    _require(shown and not others, Rule.FACE)
     _require(photos == expected and pdf.count(b"/Subtype/Image") == len(photos), Rule.PHOTO)
     return guarded
 
@@ -366,8 +369,9 @@ def _check_seal(guarded: Guarded, pin: keys.Pin) -> None:
 
 
 def _legible(pdf: bytes) -> bytes:
-    """Leave out what says nothing of a record: profiles, and forms (ground, seal and code)."""
+    """Leave out what is none of a record: profiles, XMP, and forms (ground, seal and code)."""
     plain = _COLOUR.sub(lambda colour: b"/DeviceRGB".ljust(len(colour[0])), pdf)
+    plain = plain.replace(b"/Metadata ", b"/Metadate ")
     return plain.replace(b"/Subtype/Form", b"/Subtype/None")
 
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 
 import msgspec
 
+from signing.errors import FaceUnsealable
 from signing.written import Written
 
 
@@ -39,7 +40,7 @@ _PAGE = re.compile(
 )
 _STREAM = re.compile(rb"<</Length \d+/Filter/FlateDecode>>\nstream\n(.*)\nendstream", re.DOTALL)
 _STREAM_BEGINS, _STREAM_ENDS = b"\nstream\n", b"\nendstream"
-DARK_RUN = re.compile(rb"\x01+")
+_DARK_RUN = re.compile(rb"\x01+")
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
 _FORM = b"/Type/XObject/Subtype/Form/BBox[0 0 %.4f %.4f]/Matrix[%.9f 0 0 %.9f 0 0]/Resources%s"
 
@@ -67,13 +68,13 @@ def code(modules: Sequence[Sequence[int]]) -> Part:
 
     Bars and not strokes: poppler moves strokes to whole pixels, and blurred codes are then lost.
     """
-    size, light = len(modules), b"\0"
-    spans = (run.span() for run in DARK_RUN.finditer(light.join(map(bytes, modules))))
-    bars = b"".join(
-        b"%d %d %d 1 re\n" % (begin % (size + 1), size - 1 - begin // (size + 1), end - begin)
-        for begin, end in spans
-    )
-    content = zlib.compress(b"0 g\n%sf" % bars, 5)
+    size = len(modules)
+    bars = [
+        b"%d %d %d 1 re\n" % (begin, size - 1 - y, end - begin)
+        for y, row in enumerate(modules)
+        for begin, end in map(re.Match.span, _DARK_RUN.finditer(bytes(row)))
+    ]
+    content = zlib.compress(b"0 g\n%sf" % b"".join(bars), 4)
     return Part(_form(size, size, b"<<>>") + b"/Filter/FlateDecode", content)
 
 
@@ -81,22 +82,25 @@ def fill(pdf: bytes, parts: Mapping[int, Part]) -> bytes:
     """Put parts into the places that a page written by Typst has for them.
 
     What a part draws with and the page has already, such as a colour profile, is not written twice.
-    An image that keeps the place of none of these stays an image, which no examination passes.
+
+    Raises: FaceUnsealable where the page has not exactly one place for each part.
     """
     file = Written.of(pdf)
     bodies = list(file.bodies)
     known = {body: number for number, body in enumerate(bodies, start=1)}
-    for at, body in enumerate(file.bodies):
-        image = _PLACE.match(body)
-        if image and (part := parts.get(int(image[1]))):
-            numbers: list[int] = []
-            for one in part.objects:
-                moved = _renumbered(one, numbers)
-                if known.setdefault(moved, len(bodies) + 1) > len(bodies):
-                    bodies.append(moved)
-                numbers.append(known[moved])
-            head = b"<</Length %d%s>>" % (len(part.content), _renumbered(part.dictionary, numbers))
-            bodies[at] = b"".join((head, _STREAM_BEGINS, part.content, _STREAM_ENDS))
+    images = [(at, _PLACE.match(body)) for at, body in enumerate(bodies)]
+    places = [(int(image[1]), at) for at, image in images if image]
+    if sorted(number for number, _ in places) != sorted(parts):
+        raise FaceUnsealable(part=f"parts {sorted(parts)}")
+    for place, at in places:
+        part, numbers = parts[place], list[int]()
+        for one in part.objects:
+            moved = _renumbered(one, numbers)
+            if known.setdefault(moved, len(bodies) + 1) > len(bodies):
+                bodies.append(moved)
+            numbers.append(known[moved])
+        head = b"<</Length %d%s>>" % (len(part.content), _renumbered(part.dictionary, numbers))
+        bodies[at] = b"".join((head, _STREAM_BEGINS, part.content, _STREAM_ENDS))
     return msgspec.structs.replace(file, bodies=tuple(bodies)).to_pdf()
 
 

@@ -46,9 +46,10 @@ def matrix(url: str, digits: str) -> tuple[bytes, ...]:
 
 def _bits(url: str, digits: str) -> tuple[int, str]:
     """Encode both segments in the smallest version that holds them (ISO/IEC 18004, 7.4)."""
-    address = "".join(f"{byte:08b}" for byte in url.encode())
+    encoded = url.encode()
+    address = f"{int.from_bytes(encoded):0{8 * len(encoded)}b}"
     groups = (digits[start : start + 3] for start in range(0, len(digits), 3))
-    number = "".join(f"{int(group):0{3 * len(group) + 1}b}" for group in groups)
+    number = "".join(map(_group, groups))
     for version in range(1, VERSION_LIMIT + 1):
         bits = (
             _head(version, consts.MODE_BYTE, len(address) // 8)
@@ -59,6 +60,11 @@ def _bits(url: str, digits: str) -> tuple[int, str]:
         if len(bits) <= consts.SYMBOL_CAPACITY[version][_LEVEL]:
             return version, bits
     raise StatementTooLong(limit_mm=width_mm(encoder.calc_matrix_size(VERSION_LIMIT)))
+
+
+@functools.cache
+def _group(digits: str) -> str:
+    return f"{int(digits):0{3 * len(digits) + 1}b}"
 
 
 def _head(version: int, mode: int, count: int) -> str:

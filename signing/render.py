@@ -21,7 +21,7 @@ from fontTools.ttLib import TTFont
 from signing import metadata, parts
 from signing.errors import FaceNotDrawn, FormNotDrawn
 from signing.frame import Frame
-from signing.parts import DARK_RUN, Part, Place
+from signing.parts import Part, Place
 from signing.record import Record
 
 ARCHIVED: "Sequence[typst.PDFStandard]" = ("a-3a", "ua-1")
@@ -34,7 +34,7 @@ class _Layout(msgspec.Struct, frozen=True):
 class Edition:
     """A folder with `main.typ`, opened once; its compiler keeps fonts and artwork warm.
 
-    `edition.toml`, which `main.typ` reads too, tells the place of the photo.
+    `edition.toml`, which `main.typ` reads too, tells the place of the photo. One thread at a time.
     """
 
     def __init__(self, folder: Path, fonts: Path) -> None:
@@ -58,6 +58,7 @@ class Edition:
         Raises:
             FaceNotDrawn: the edition cannot draw this record, or the photo is not the record's or
                 not in the one form of a `Frame`.
+            FaceUnsealable: the edition leaves no place for a part, or one for a part that is none.
         """
         self._check(record, photo)
         told = f"json(bytes({_literal(record.canonical().decode())}))"
@@ -140,18 +141,6 @@ class Form:
 def drawable(fonts: Path) -> frozenset[int]:
     """Return the code points that the fonts in this folder can draw."""
     return frozenset().union(*map(_code_points, fonts.glob("*.ttf")))
-
-
-def bars(modules: Sequence[Sequence[int]]) -> str:
-    """Return an SVG path with one filled bar for every run of dark modules.
-
-    Bars and not strokes: poppler moves strokes to whole pixels, and blurred codes are then lost.
-    """
-    return "".join(
-        f"M{start} {y}h{end - start}v1h{start - end}z"
-        for y, row in enumerate(modules)
-        for start, end in (run.span() for run in DARK_RUN.finditer(bytes(row)))
-    )
 
 
 def _code_points(path: Path) -> frozenset[int]:

@@ -25,7 +25,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from service.ground.jail import DOCUMENT, Jail
 from signing import appearance, examine, keys, metadata, qr, seal
-from signing.errors import ExaminationFailed
+from signing.errors import ExaminationFailed, FaceUnsealable
 from signing.examine import Rule
 from signing.record import Record
 from signing.render import Edition
@@ -341,7 +341,6 @@ _STAMP = "set page(width: 42mm, height: 42mm, margin: 0pt)"
 _IMAGE = "place(image(bytes((9,) * 27), format: (encoding: 'rgb8', width: 3, height: 3), alt: '-'))"
 # What an edition may do with the photo that it is given; each is a text in it and another for it.
 ELSEWHERE: dict[str, tuple[str, str]] = {
-    "missing": (_CALL, "if false {"),
     "twice": (_CALL, "for _ in range(2) {"),
     "a tenth of a millimetre off": ("left * 1mm", "(left + 0.1) * 1mm"),
     "among the fields": ("left * 1mm", "3 * left * 1mm"),
@@ -350,7 +349,15 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "mirrored": (_CALL, f"{_CALL} show image: scale.with(x: -100%)"),
     "beside another image": (_CALL, f"{_IMAGE}\n{_CALL}".replace("'", '"')),
     "beside an image in the seal": (_STAMP, f"{_STAMP}\n{_IMAGE}".replace("'", '"')),
-    "in the place of something else": ("part(3, width,", "part(7, width,"),
+}
+# What an edition may do with the places of its parts.
+MISPLACED: dict[str, tuple[str, str]] = {
+    "no ground": ("background: part(1, 297, 210)", "fill: white"),
+    "no seal": ("part(2, 42, 42, alt: sealed)", "[]"),
+    "no photo": (_CALL, "if false {"),
+    "no code": ("inset: 1.6mm, code)", "inset: 1.6mm)"),
+    "one too many": ("part(3, width,", 'part(5, 1, 1, alt: "-") + part(3, width,'),
+    "another in its place": ("part(3, width,", "part(7, width,"),
 }
 
 
@@ -372,6 +379,25 @@ def test_words_in_the_seal_are_not_those_of_the_face(ours: Ours, tmp_path: Path)
     )
     sealed = seal.Sealer(ours.signer).seal(face, pdfs.SEALED_AT)
     assert verdict(sealed, record, ours.signer.pin) is Rule.FACE
+
+
+def test_a_face_of_two_pages_is_none(ours: Ours, tmp_path: Path) -> None:
+    edition = _edition(tmp_path / "edition", "  pdf.attach(", "  pagebreak()\n  pdf.attach(")
+    modules = qr.matrix(*pdfs.QR_TEXT)
+    face = edition.render(
+        pdfs.RECORD, modules, photo=None, specimen=True, rendered_at=pdfs.SEALED_AT
+    )
+    sealed = seal.Sealer(ours.signer).seal(face, pdfs.SEALED_AT)
+    assert verdict(sealed, pdfs.RECORD, ours.signer.pin) is Rule.FACE
+
+
+@pytest.mark.parametrize("how", MISPLACED)
+def test_no_face_is_drawn_without_a_part_or_with_a_place_of_none(tmp_path: Path, how: str) -> None:
+    record = pdfs.with_photo(pdfs.RECORD, PHOTO)
+    edition = _edition(tmp_path / "edition", *MISPLACED[how])
+    modules = qr.matrix(*pdfs.QR_TEXT)
+    with pytest.raises(FaceUnsealable, match="parts"):
+        edition.render(record, modules, photo=PHOTO, specimen=True, rendered_at=pdfs.SEALED_AT)
 
 
 @pytest.mark.parametrize("how", ELSEWHERE)

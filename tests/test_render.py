@@ -273,11 +273,39 @@ def _photo_of(size: tuple[int, int], mode: str = "RGB", form: str = "JPEG") -> b
 
 
 _PREVIEW = b"\xff\xe0\x00\x0aJFXX\x00\x13\x01\x01"
+_SCAN = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00"
+_RGB = b"\xff\xda\x00\x0c\x03R\x00G\x11B\x11\x00\x3f\x00"
+_COARSE = pdfs.photo()[20:89]
 _SIZE = b"\xff\xc0\x00\x11\x08\x02\x43\x01\x9d\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
 PHOTOS: dict[str, tuple[bool, Callable[[], bytes]]] = {
     "as it comes": (True, pdfs.photo),
-    "optimised": (True, lambda: pdfs.photo(optimize=True)),
-    "with restarts": (True, lambda: pdfs.photo(restart_marker_rows=1)),
+    "colours in full": (True, lambda: pdfs.photo(subsampling=0)),
+    "tables of its own": (False, lambda: pdfs.photo(optimize=True)),
+    "with restarts": (False, lambda: pdfs.photo(restart_marker_rows=1)),
+    "a restart that is not told": (
+        False,
+        lambda: pdfs.photo()[:-99] + b"\xff\xd0" + pdfs.photo()[-99:],
+    ),
+    "colours that are red, green and blue to some": (
+        False,
+        lambda: _with(_with(pdfs.photo(), _SIZE[-9:], b"R\x22\x00G\x11\x01B\x11\x01"), _SCAN, _RGB),
+    ),
+    "luminance alone in its scan": (
+        False,
+        lambda: _with(pdfs.photo(), _SCAN, b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"),
+    ),
+    "arithmetic": (False, lambda: _with(pdfs.photo(), b"\xff\xc0", b"\xff\xc9")),
+    "a table that another replaces": (
+        False,
+        lambda: _with(pdfs.photo(), b"\xff\xc0", _COARSE + b"\xff\xc0"),
+    ),
+    "a table of 16 bits": (
+        False,
+        lambda: _with(pdfs.photo(), b"\xff\xdb\x00\x43\x01", b"\xff\xdb\x00\x43\x11"),
+    ),
+    "a table of nothing": (False, lambda: _with(pdfs.photo(), _COARSE[-64:-32], bytes(32))),
+    "a wrong table": (False, lambda: _with(pdfs.photo(), b"\x01\x7d\x01", b"\x01\x7c\x01")),
+    "a preview": (False, lambda: _with(pdfs.photo(), b"\x00\x00\xff\xdb", b"\x01\x01\xff\xdb")),
     "no bytes": (False, lambda: b""),
     "no picture": (False, lambda: b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(99)),
     "PNG": (False, lambda: _photo_of((413, 579), form="PNG")),
@@ -290,7 +318,7 @@ PHOTOS: dict[str, tuple[bool, Callable[[], bytes]]] = {
     "Exif": (False, lambda: pdfs.photo(exif=b"Exif\x00\x00II*\x00")),
     "comment": (False, lambda: pdfs.photo(comment=b"here")),
     "profile": (False, lambda: pdfs.photo(icc_profile=b"here")),
-    "a second preview": (False, lambda: _with(pdfs.photo(), b"\xff\xc0", _PREVIEW + b"\xff\xc0")),
+    "a second JFIF": (False, lambda: _with(pdfs.photo(), b"\xff\xc0", _PREVIEW + b"\xff\xc0")),
     "two sizes": (False, lambda: _with(pdfs.photo(), b"\xff\xc0", _SIZE + b"\xff\xc0")),
     "more behind the end": (False, lambda: pdfs.photo() + b"\n"),
     "two pictures": (False, lambda: pdfs.photo() * 2),
@@ -348,6 +376,8 @@ def test_ground_seal_and_code_are_forms_that_lean_on_nothing_of_the_page(
         page = pypdf.PdfReader(io.BytesIO(pdf), strict=True).pages[0]
         assert len(page.get_contents().get_data()) < 20_000
         forms = [value.get_object() for value in page["/Resources"]["/XObject"].values()]
+        drawings = re.findall(rb"/(\w+) Do\b", page.get_contents().get_data())
+        assert sorted(drawings) == [b"x0", b"x1", b"x2"]  # each of them once
         for form in forms:
             assert (form["/Type"], form["/Subtype"]) == ("/XObject", "/Form")
             kinds = {b"cs": "/ColorSpace", b"gs": "/ExtGState", b"Tf": "/Font", b"Do": "/XObject"}
