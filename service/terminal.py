@@ -113,12 +113,15 @@ def verdict(answer: Verdict) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar for whatever may take more than two seconds; call the result with what is done."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )  # fmt: skip
+def progress(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how far it is with whatever may take more than two seconds.
+
+    Call the result with what is done: a bar where a total is known, else no more than a number.
+    """
+    bar = (
+        BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    ) if total is not None else (TextColumn("{task.completed:,}"),)  # fmt: skip
+    columns = (TextColumn("{task.description}"), *bar)
     with Progress(*columns, console=err) as shown:
         task = shown.add_task(title, total=total)
         yield lambda done: shown.update(task, completed=done)

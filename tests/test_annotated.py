@@ -2,7 +2,9 @@
 
 import csv
 import datetime
+import errno
 import io
+import os
 import re
 import tempfile
 import zipfile
@@ -14,6 +16,7 @@ import pytest
 import xlsxwriter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from typing_extensions import Buffer
 
 from service.ground.errors import Finding, RowsRefused
 from service.issuing.batches import rows
@@ -210,7 +213,7 @@ def test_a_mended_copy_is_uploaded_without_an_error(form: Form, tmp_path: Path) 
     assert errors == ()
     bad = upload(form, invented.spoilt(good), tmp_path / "x")
     _, errors, _ = rows.judge(reading.read(bad), DRAWABLE, TODAY)
-    assert {error.row for error in errors} == {4, 6, 8, 9, 10}
+    assert {error.row for error in errors} == {3, 4, 6, 8, 9, 10}
     marks = {row: f"{row:016}" for row in range(2, 14)}
     given_back = copied(bad, errors, marks)
     _, again, warnings = rows.judge(reading.read(given_back), DRAWABLE, TODAY)
@@ -326,7 +329,7 @@ def test_nothing_of_a_strangers_workbook_survives_but_values() -> None:
         book.define_name("Evil", "=Sheet2!$A$1")
         page = book.add_worksheet("考核结果")
         page.write_row(0, 0, [*COLUMNS, "链接", "合计"])
-        page.write_row(1, 0, ["007", '=HYPERLINK("http://evil")'])
+        page.write_row(1, 0, ["007", '=HYPERLINK("http://evil")', *results()[2:5]])
         page.write_url(1, 14, "http://evil", string="点这里")
         page.write_formula(1, 15, '=WEBSERVICE("http://evil")', value="5")
         page.insert_textbox(3, 3, "stranger")
@@ -376,7 +379,9 @@ def test_a_csv_that_names_its_delimiter_goes_on_naming_it() -> None:
 
 def test_what_could_not_be_decoded_stays_wrong_until_it_is_typed_again() -> None:
     line = (
-        ",".join(["1", "张三", *[""] * 12]).encode("gb18030").replace("三".encode("gbk"), b"\xff")
+        ",".join(["1", "张三", "女", "护照", "E12345678", *[""] * 9])
+        .encode("gb18030")
+        .replace("三".encode("gbk"), b"\xff")
     )
     data = ",".join(COLUMNS).encode("gb18030") + b"\n" + line
     for _ in range(2):
@@ -410,6 +415,17 @@ def test_a_row_that_was_emptied_but_for_its_mark_is_no_row() -> None:
     assert good[0] == tuple(msgspec.structs.replace(row, mark=None) for row in judged)
 
 
+def test_a_sheet_without_room_for_our_columns_gives_no_copy() -> None:
+    for width, named in ((50, 14), (50, 50)):
+        header: list[Cell] = [*COLUMNS, *(f"列{n}" for n in range(named - 14))]
+        made = copy({1: header, 2: [*results(), *[None] * (width - 15), "末"]}, [wrong(2, "姓名")])
+        assert whole(copied(made, [wrong(2, "姓名")], {}))[2][-1] is not None
+        for form in FORMS[:2]:
+            with pytest.raises(RowsRefused) as refused:
+                copy({1: header, 2: [*results(), *[None] * (width - 14), "末"]}, (), form=form)
+            assert "AY2" in refused.value.findings[0].zh
+
+
 def test_a_file_without_its_columns_gives_no_copy() -> None:
     data = copy({1: [*COLUMNS[1:]], 2: ["张三"]})
     _, errors, _ = rows.judge(reading.read(data), DRAWABLE, TODAY)
@@ -430,6 +446,29 @@ def test_a_file_that_ends_in_a_problem_gives_no_copy_and_leaves_nothing(
                 made.take(part)
             with pytest.raises(RowsRefused):
                 made.take(Problem(found))
+    assert [*tmp_path.iterdir()] == []
+
+
+class _FullOnce(io.BytesIO):
+    """A disk that is full, and has room again once somebody has noticed."""
+
+    is_full = True
+
+    def write(self, data: Buffer) -> int:
+        if self.is_full:
+            self.is_full = False
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+def test_a_copy_that_finds_no_room_says_so_as_the_disk_does_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = annotated.Copy(_FullOnce(), RESULTS, [], {})
+    made.take(Head(form=XLSX, header=COLUMNS))
+    with pytest.raises(OSError, match="No space left"), made:
+        made.take(Lines(((1, COLUMNS),)))
     assert [*tmp_path.iterdir()] == []
 
 

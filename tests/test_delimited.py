@@ -164,6 +164,44 @@ def test_bytes_that_cannot_be_decoded_are_an_error_of_their_cell_with_their_plac
     assert told(broken).head.form.encoding == encoding
 
 
+def test_what_a_file_claims_to_be_is_not_believed() -> None:
+    several = [[f"{number}", *LINE[1:4], f"E{number:08}", *LINE[5:]] for number in range(60)]
+    text = table(*several)
+    claimed = told(b"\xef\xbb\xbf" + text.encode("gb18030"))
+    assert (claimed.head.form.encoding, claimed.problem) == ("gb18030", None)
+    halves = text.encode()[:3_000] + text.encode("gb18030")[3_000:]
+    assert told(halves).head.form.encoding == "utf-8"
+    assert {"BytesUndecodable"} <= {code for code, _, _ in wrong(halves)}
+    halves = text.encode("gb18030")[:3_000] + text.encode()[3_000:]
+    assert told(halves).head.form.encoding == "gb18030"
+
+
+@pytest.mark.parametrize("encoding", ["big5", "utf-16-le", "shift_jis", "utf-7"])
+def test_a_header_in_another_encoding_is_refused_with_those_that_can_be_read(encoding: str) -> None:
+    said = told(table(LINE).encode(encoding, "replace")).problem
+    assert said
+    assert (said.code, "UTF-8 或 GB18030" in said.zh) == ("TableHeaderMissing", True)
+
+
+def test_no_row_ends_a_table_but_its_last() -> None:
+    for end in ("end", "\x1a\x1aend", "\x1a"):
+        data = table(LINE, [end], [*LINE[:4], "E12345678", *LINE[5:]]).encode()
+        assert [row for row, _ in told(data).rows] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("name", [b"\xff", b'"', b"x", b" ", b"\r"])
+def test_what_cannot_part_cells_is_no_delimiter(name: bytes) -> None:
+    read = told(b"sep=" + name + b"\r\n" + table(LINE).encode("gb18030"))
+    assert (read.head.form.delimiter, len(read.rows)) == (",", 1)
+
+
+def test_a_fault_of_ours_is_not_called_a_damaged_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_ROWS_AT_ONCE", -1)
+    for data in (table(LINE).encode(), book(results())):
+        with pytest.raises(ValueError, match="islice"):
+            told(data)
+
+
 def test_a_character_that_was_lost_before_is_no_character() -> None:
     data = with_cells(备注="补\ufffd考")
     ((_, cells),) = told(data).rows
@@ -199,7 +237,8 @@ def test_sixteen_thousand_columns_are_refused_but_not_empty_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("a", "HeaderMissing"), ("姓名,性别\n1,2", "HeaderMissing"), (",,\n,,\n", "SheetEmpty"),
+        ("a", "TableHeaderMissing"), ("姓名,性别\n1,2", "TableHeaderMissing"),
+        (",,\n,,\n", "SheetEmpty"),
         ("\n\n", "FileEmpty"), ("sep=;", "SheetEmpty"), ("x" * 2_000_000, "RowEndless"),
         ('"' + "x\n" * 200_000, "RowEndless"),
     ],

@@ -53,7 +53,7 @@ def test_what_was_wrong_is_shown_where_it_stands_and_joined_its_batch_when_mende
     (refused,) = folder.glob("demo/成都成绩表-1-标注.xlsx")
     assert refused.stat().st_size > 5000
     left_out = (folder / "demo/阿坝成绩表-1-标注.csv").read_text("gb18030")
-    assert "错误说明（7 处，在 5 行" in left_out
+    assert "错误说明（8 处，在 6 行" in left_out
 
 
 def test_faces_show_a_photo_where_there_is_one(folder: Path) -> None:

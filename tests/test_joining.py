@@ -37,8 +37,7 @@ EMPTY = Finding(code="CellEmpty", zh="空", en="empty", row=3, column="证件号
 def wrong(row: Row, *, code: str = "CellEmpty", **told: str | None) -> Refused:
     """The same row as if one of its cells were wrong."""
     finding = replace(EMPTY, code=code, row=row.row_number)
-    words = {field: getattr(row, field) for field in ("admission_number", "id_number", "project")}
-    return Refused(row_number=row.row_number, mark=row.mark, findings=(finding,), **(words | told))
+    return replace(row.refused([finding]), said=(*row.said[:-1], code), **told)
 
 
 async def imported(
@@ -305,6 +304,24 @@ async def test_nothing_stands_twice_in_a_batch(world: World) -> None:
     ]
 
 
+async def test_one_person_does_not_get_two_names_by_two_files(world: World) -> None:
+    one, two, stranger = rows(3)
+    other = replace(one, project="火锅调味制作", admission_number="ZK7", row_number=9)
+    batch_id = (await imported(world, [one, two])).batch_id
+    renamed = replace(other, name="李四")
+    taken = await joined(world, batch_id, [renamed, stranger], keep_good=True)
+    assert (codes(taken), taken.good_count) == ([("NamedOtherwiseInBatch", 9)], 1)
+    assert "第 2 行" in taken.errors[0].zh
+    both = [replace(one, name="李四"), replace(two, admission_number=one.admission_number), renamed]
+    assert (await joined(world, batch_id, both[1:])).outcome is Outcome.REFUSED
+    await joined(world, batch_id, [both[0], renamed])
+    assert [row.name for row in (await standing(world, batch_id)).values()] == [
+        "李四", two.name, stranger.name, "李四",
+    ]  # fmt: skip
+    half = await joined(world, batch_id, [replace(renamed, name=one.name)])
+    assert codes(half) == [("NamedOtherwiseInBatch", 9)]
+
+
 async def test_a_row_of_another_project_of_the_same_person_is_another_row(world: World) -> None:
     person = rows(1)[0]
     batch_id = (await imported(world, [person])).batch_id
@@ -432,41 +449,44 @@ async def test_who_submits_waits_for_who_joins_and_the_other_way(world: World) -
 # Whatever comes.
 
 _FEW = st.integers(0, 4)
-_LINE = st.tuples(_FEW, _FEW, st.booleans(), st.integers(-1, 6))  # number, person, wrong, mark
+# Number, person, wrong, mark, project.
+_LINE = st.tuples(_FEW, _FEW, st.booleans(), st.integers(-1, 6), st.booleans())
+_Line = tuple[int, int, bool, int, bool]
 _READER = Reader(Lookup(bytes(32)), CHENGDU, invented.INSTITUTION, bytes(32))
 _ONE = rows(1)[0]
 
 
-def _sheet(lines: Sequence[tuple[int, int, bool, int]], marks: Sequence[str]) -> list[Row]:
-    """Rows of a file in which no number and no person stands twice."""
-    numbers, persons = set[int](), set[int]()
+def _sheet(lines: Sequence[_Line], marks: Sequence[str], spelling: str) -> list[Row]:
+    """Rows of a file in which no number and no person stands twice, nor with two names."""
+    numbers, persons = set[int](), set[tuple[int, bool]]()
     found = []
-    for row_number, (number, person, _, mark) in enumerate(lines, start=2):
-        if number not in numbers and person not in persons:
+    for row_number, (number, person, _, mark, project) in enumerate(lines, start=2):
+        if number not in numbers and (person, project) not in persons:
             numbers.add(number)
-            persons.add(person)
+            persons.add((person, project))
             row = replace(
-                _ONE, row_number=row_number, admission_number=f"ZK{number}", name=f"人{person}",
-                id_number=f"E000{person}", mark=marks[mark] if 0 <= mark < len(marks) else None,
+                _ONE, row_number=row_number, admission_number=f"ZK{number}",
+                name=f"{spelling}{person}", id_number=f"E000{person}", project=f"项目{project}",
+                mark=marks[mark] if 0 <= mark < len(marks) else None,
             )  # fmt: skip
             found.append(row)
     return found
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(_LINE, max_size=5), st.lists(_LINE, max_size=5))
+@given(st.lists(_LINE, max_size=5), st.lists(_LINE, max_size=5), st.sampled_from("人仁"))
 def test_whatever_joins_whatever_nothing_is_doubled_and_nothing_lost(
-    earlier: list[tuple[int, int, bool, int]], later: list[tuple[int, int, bool, int]]
+    earlier: list[_Line], later: list[_Line], spelling: str
 ) -> None:
     before, left = [], {}
-    people = _sheet(earlier, [])
+    people = _sheet(earlier, [], "人")
     known = _READER.identify([_READER.line(row) for row in people], [])
     for row, trace, is_wrong in zip(people, known, (line[2] for line in earlier), strict=False):
         if is_wrong:
             left[trace.identity] = row.row_number
         else:
             before.append(Kept(trace.identity, row.id_number.encode(), row))
-    file = _sheet(later, [trace.mark for trace in known])
+    file = _sheet(later, [trace.mark for trace in known], spelling)
     traces = _READER.identify([_READER.line(row) for row in file], known)
     assert len({trace.identity for trace in traces}) == len(file)
     coming = [
@@ -481,8 +501,10 @@ def test_whatever_joins_whatever_nothing_is_doubled_and_nothing_lost(
     assert all(after[one.row.row_number].identity == one.identity for one in plan.mended)
     after |= {one.row.row_number: one for one in (*plan.added, *plan.mended)}
     assert len(after) == len(before) + len(plan.added)
-    for claim in (lambda one: one.row.admission_number, lambda one: one.person_key):
-        assert len(set(map(claim, after.values()))) == len(after)
+    assert len({one.row.admission_number for one in after.values()}) == len(after)
+    assert len({(one.person_key, one.row.project) for one in after.values()}) == len(after)
+    names = {(one.person_key, one.row.name) for one in after.values()}
+    assert len(names) == len({person for person, _ in names})
     assert {one.identity for one in before} <= {one.identity for one in after.values()}
     for one in joining_rows:
         assert one.person_key in {kept.person_key for kept in after.values()}

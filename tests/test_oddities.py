@@ -217,10 +217,31 @@ async def test_a_photo_of_two_persons_is_named_and_one_persons_photo_is_not(worl
     """
     async with world.connection() as connection:
         await connection.execute(put, batch_id, OPERATOR, 2)
-        assert await notice(world, batch_id) == ()
+        (lacking,) = await notice(world, batch_id)
+        assert (lacking.code, lacking.rows) == ("odd-09-photo-absent", (3, 4))
         await connection.execute(put, batch_id, OPERATOR, 4)
-    (found,) = await notice(world, batch_id)
-    assert (found.code, found.rows) == ("odd-04-photo-shared", (2, 4, 9))
+    found = {one.code: one.rows for one in await notice(world, batch_id)}
+    assert found == {"odd-04-photo-shared": (2, 4, 9), "odd-09-photo-absent": (3,)}
+
+
+@pytest.mark.parametrize("last", [True, False])
+async def test_a_batch_without_any_photo_is_named_where_the_last_one_of_its_city_had_some(
+    world: World, last: bool
+) -> None:
+    put = """
+        insert into photo (batch_id, city_code, person_key, sha256, uploaded_by)
+        select batch_id, city_code, person_key, sha256(person_key), $2 from result
+        where batch_id = $1
+    """
+    async with world.connection() as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        for place, has_photos in enumerate((not last, last)):
+            batch_id = await world.import_rows(CHENGDU, rows(1, serial=100 + place))
+            await connection.execute(APPROVE, batch_id, REVIEWER)
+            if has_photos:
+                await connection.execute(put, batch_id, OPERATOR)
+    people = rows(3, failed_every=3)
+    assert codes(await noticed(world, people)) == ["odd-09-photo-absent"] * last
 
 
 async def join(world: World, batch_id: int, people: People) -> None:
@@ -257,6 +278,7 @@ async def test_rows_that_were_left_out_are_named_until_they_join(world: World) -
         admission_number=wrong.admission_number,
         id_number=wrong.id_number,
         project=wrong.project,
+        said=wrong.said,
         findings=(finding,),
     )
     async with world.desk(OPERATOR) as desk, desk.acting():

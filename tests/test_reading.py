@@ -68,6 +68,49 @@ def test_the_order_of_columns_and_a_title_above_are_free(columns: list[str], top
     assert "工作单位" in warnings[0].en
 
 
+def test_what_stands_below_the_rows_is_one_error_each_with_what_to_do() -> None:
+    header, line = results()
+    below: list[list[object]] = [
+        [],
+        ["说明：总成绩＝理论×40%＋实操×60%"],
+        ["合计", *[None] * 8, 80, "=SUM(K3:K3)", 84, "1 人"],
+        header,
+        [None, "以下空白"],
+        ["审核人：", None, None, "填表人：", None, None, "（盖章）"],
+    ]
+    judged = told(book([["成绩表"], header, line, *below])).judged()
+    assert [row.name for row in judged.rows] == ["张三"]
+    assert [(one.code, one.row, one.column) for one in judged.errors] == [
+        ("RowStray", row, None) for row in range(5, 10)
+    ]
+    assert "请删除此行" in judged.errors[0].zh
+    assert [one.row_number for one in judged.refused] == [*range(5, 10)]
+
+
+def test_a_merged_note_is_called_a_note_only() -> None:
+    merged = '<mergeCells><mergeCell ref="A3:N3"/></mergeCells>'
+    rows_xml = HEADER_XML + row_xml(2, TEXTS) + row_xml(3, ["说明：缺考 1 人"])
+    assert wrong(parts(sheet1=sheet_xml(rows_xml, merged))) == [("RowStray", 3, None)]
+
+
+def test_a_missing_column_is_named_with_the_one_that_it_may_be_and_none_is_taken_for_it() -> None:
+    names = {
+        "证件号码": "身份证号",
+        "手机号码": "联系电话",
+        "专项职业能力名称": "工种",
+        "总成绩": "成绩",
+    }
+    header = [names.get(column, column) for column in [*COLUMNS[1:], "序号"]]
+    missing, warning = told(book([header, results()[1]])).judged().errors, warned(book([header]))
+    assert ([one.code for one in missing], warning) == (["ColumnMissing"], ["ColumnUnknown"])
+    assert (
+        "缺少列：准考证号、证件号码（是否即“身份证号”）、手机号码（是否即“联系电话”）"
+        in missing[0].zh
+    )
+    assert "总成绩（是否即“成绩”）" in missing[0].zh
+    assert "序号" not in missing[0].zh
+
+
 def test_a_missing_column_is_one_error_and_a_repeated_one_another() -> None:
     columns = [column for column in COLUMNS if column not in ("姓名", "总成绩")]
     _, (missing,), _ = rows.judge(reading.read(book(results(columns))), DRAWABLE, TODAY)
@@ -151,12 +194,13 @@ def test_two_sheets_that_may_both_be_results_are_refused_by_name() -> None:
     assert error.code == "SheetAmbiguous"
     assert "一班、'=二班，" in error.zh
     assert "空" not in error.zh
-    alone = told(book([], "Sheet1", others=[("二班", results()), ("填写说明", [["x"]])]))
-    assert rows.judge(alone.parts, DRAWABLE, TODAY)[1:] == ((), ())
+    for empty in ("Sheet1", "考核结果"):
+        alone = told(book([], empty, others=[("二班", results()), ("填写说明", [["x"]])]))
+        assert rows.judge(alone.parts, DRAWABLE, TODAY)[1:] == ((), ())
 
 
 def test_sheets_beside_the_named_one_are_ignored_with_a_warning() -> None:
-    others: list[tuple[str, Table]] = [("考核结果", results()), ("空", []), ("项目清单", [["x"]])]
+    others: list[tuple[str, Table]] = [("考核结果 ", results()), ("空", []), ("项目清单", [["x"]])]
     read = told(book(results(), "一班", others=others))
     judged, errors, (warning,) = rows.judge(read.parts, DRAWABLE, TODAY)
     assert (len(judged), errors, warning.code) == (1, (), "SheetIgnored")
@@ -287,6 +331,7 @@ def of_cell(xml: str, **changed: str) -> Cell:
         ('<c r="N2" t="e"><v>#N/A</v></c>', Unread("CellError", "#N/A")),
         ('<c r="N2" t="str"><v> 0123 </v></c>', "0123"),
         ('<c r="N2" t="d"><v>2026-05-23T09:30:00Z</v></c>', Day(datetime.date(2026, 5, 23))),
+        ('<c r="N2" t="d"><v>T09:30:00</v></c>', "T09:30:00"),
         ('<c r="N2" t="inlineStr"><is><t>甲</t></is></c>', "甲"),
         ('<c r="N2" t="inlineStr"><is><r><rPr/><t>甲</t></r> <r><t>乙</t></r></is></c>', "甲乙"),
         ('<c r="N2" t="inlineStr"><is><t>甲</t><rPh sb="0" eb="1"><t>jia</t></rPh></is></c>', "甲"),

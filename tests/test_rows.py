@@ -47,12 +47,11 @@ GOOD: Mapping[str, Cell] = {
 OTHER = {"准考证号": "2026050002", "证件类型": "护照", "证件号码": "E12345678"}
 
 
-def sheet(*changes: Mapping[str, Cell]) -> list[Lines]:
+def sheet(*changes: Mapping[str, Cell]) -> list[layouts.Part]:
     """Make a sheet with one row, from row 2 on, for each set of changes to a good row."""
     lines = ({**GOOD, **change} for change in changes)
-    return [
-        Lines(tuple((n, tuple(map(line.get, RESULTS.columns))) for n, line in enumerate(lines, 2)))
-    ]
+    told = ((n, tuple(map(line.get, RESULTS.columns))) for n, line in enumerate(lines, 2))
+    return [Lines(tuple(told)), Tail()]
 
 
 def one(column: str, cell: Cell) -> Row:
@@ -100,8 +99,10 @@ def test_a_good_row_becomes_a_record() -> None:
         ("性别", "女性", "sex", "女"),
         ("证件类型", " 身份证", "id_kind", IdKind.RESIDENT),
         ("证件号码", "１１０１０５ 19491231\u00a0002x\u200b", "id_number", "11010519491231002X"),
+        ("证件号码", "'11010519491231002X", "id_number", "11010519491231002X"),
         ("手机号码", 13800000000, "phone", "13800000000"),
         ("手机号码", "+86 138-0000-0000", "phone", "13800000000"),
+        ("手机号码", "13800000000.0", "phone", "13800000000"),
         ("手机号码", None, "phone", None),
         ("专项职业能力名称", "３Ｄ\n打印 （初级）", "project", "3D 打印（初级）"),
         ("专项职业能力名称", "商业 数据\u3000分\u200b析", "project", "商业数据分析"),
@@ -127,8 +128,10 @@ def test_what_spreadsheets_do_to_cells_is_understood(
         "2026/5/3",
         "2026.5.3",
         "2026年5月3日",
+        "2026年5月3号",
         "２０２６年０５月０３日",
         "20260503",
+        "20260503.0",
         20260503,
         46145,
         46145.5,
@@ -265,6 +268,8 @@ def test_all_errors_of_all_rows_are_told_at_once_in_order() -> None:
         (2, "姓名", "NameLengthWrong"),
         (2, "总成绩", "ScoreUnreadable"),
         (2, "考核结果", "CellEmpty"),
+        (2, "准考证号", "AdmissionRepeated"),
+        (2, "证件号码", "CandidateRepeated"),
         (3, "准考证号", "AdmissionRepeated"),
         (3, "证件号码", "CandidateRepeated"),
         (4, "准考证号", "CellEmpty"),
@@ -274,10 +279,26 @@ def test_all_errors_of_all_rows_are_told_at_once_in_order() -> None:
 
 
 def test_the_same_person_twice_for_one_project_is_named_with_the_other_row() -> None:
-    (error,) = refused({}, {"准考证号": "2", "证件号码": "11010519491231002x"})
-    assert (error.code, error.row) == ("CandidateRepeated", 3)
-    assert "第 2 行" in error.zh
-    assert "row 2" in error.en
+    one, two = refused({}, {"准考证号": "2", "证件号码": "11010519491231002x"})
+    assert (one.code, one.row) == ("CandidateRepeated", 2)
+    assert (two.code, two.row) == ("CandidateRepeated", 3)
+    assert ("第 3 行" in one.zh, "第 2 行" in two.zh) == (True, True)
+    assert "row 2" in two.en
+
+
+def test_of_rows_that_contradict_each_other_none_is_kept() -> None:
+    again: dict[str, Cell] = {"准考证号": "2", "专项职业能力名称": "大数据清洗"}
+    third: dict[str, Cell] = {"准考证号": "3", "专项职业能力名称": "插花"}
+    fourth: dict[str, Cell] = {**OTHER, "准考证号": "4"}
+    for lines, wrong in (
+        ([{}, {**OTHER}, {**OTHER, "准考证号": "9"}], [3, 4]),
+        ([{}, fourth, {"准考证号": "2"}, {"准考证号": "3"}], [2, 4, 5]),
+        ([{}, fourth, again, {**third, "姓名": "李四"}], [2, 4, 5]),
+        ([{**again, "姓名": "李四"}, {}, {**third, "姓名": None}, fourth], [2, 3, 4]),
+    ):
+        judged, errors, _ = rows.judge(sheet(*lines), DRAWABLE, TODAY)
+        assert [error.row for error in errors] == wrong
+        assert {row.row_number for row in judged} == {*range(2, len(lines) + 2)} - {*wrong}
 
 
 def test_the_same_person_may_take_another_project_and_another_person_the_same() -> None:
@@ -288,16 +309,31 @@ def test_the_same_person_may_take_another_project_and_another_person_the_same() 
 
 
 def test_the_same_admission_number_twice_is_named_with_the_other_row() -> None:
-    (error,) = refused({}, {**OTHER, "准考证号": 2026050001})
-    assert (error.code, error.row, error.value) == ("AdmissionRepeated", 3, "2026050001")
-    assert "第 2 行" in error.zh
+    errors = refused({}, {**OTHER, "准考证号": 2026050001})
+    assert [(one.code, one.row) for one in errors] == [
+        ("AdmissionRepeated", 2),
+        ("AdmissionRepeated", 3),
+    ]
+    assert ("第 3 行" in errors[0].zh, "第 2 行" in errors[1].zh) == (True, True)
+
+
+def test_a_wrong_row_says_what_it_says_right_or_wrong() -> None:
+    judging = rows.Judging(DRAWABLE, TODAY)
+    formula = Unread("CellFormula", "=1", 9)
+    for part in sheet({}, {"总成绩": "缺考", "性别": "M"}, {"备注": formula}):
+        judging.take(part)
+    good, *wrong = (one.said for one in judging.judged().refused)
+    assert good == rows.judge(sheet({}), DRAWABLE, TODAY)[0][0].said
+    assert wrong[0] == (*good[:2], "男", *good[3:11], "缺考", *good[12:])
+    assert wrong[1] == (*good[:-1], "=1")
 
 
 def test_one_document_with_two_names_is_named_with_the_other_row() -> None:
     again: dict[str, Cell] = {"准考证号": "2", "专项职业能力名称": "大数据清洗"}
-    (error,) = refused({}, {**again, "姓名": "李四"})
-    assert (error.code, error.row, error.column) == ("NameContradictsRow", 3, "姓名")
-    assert "第 2 行" in error.zh
+    one, two = refused({}, {**again, "姓名": "李四"})
+    assert (one.code, one.row, one.column) == ("NameContradictsRow", 2, "姓名")
+    assert (two.code, two.row, two.column) == ("NameContradictsRow", 3, "姓名")
+    assert ("第 3 行" in one.zh, "第 2 行" in two.zh) == (True, True)
     assert refused({}, {**again, "姓名": " 张 三"}) == ()
     assert refused({}, {**OTHER, "姓名": "李四"}) == ()
 
@@ -403,7 +439,7 @@ def test_the_example_row_is_ignored_only_while_it_is_the_example() -> None:
 
 
 def test_a_flood_of_errors_is_bounded_and_counted() -> None:
-    blank: dict[str, Cell] = dict.fromkeys(COLUMNS)
+    blank: dict[str, Cell] = dict.fromkeys(COLUMNS) | {"证件号码": True}
     assert len(refused(*[blank] * 1000)) == cells.FINDINGS_MAX
     judged, errors, _ = rows.judge(sheet({}, *[blank] * 2000), DRAWABLE, TODAY)
     assert judged == ()
@@ -467,7 +503,7 @@ def test_nothing_is_kept_of_a_sheet_that_cannot_be_read_to_its_end() -> None:
     missing = judged(Head(form=Form(kind="csv"), missing=("姓名",)))
     assert (missing.rows, missing.refused) == ((), ())
     assert [(one.code, "姓名" in one.zh) for one in missing.errors] == [("ColumnMissing", True)]
-    flood = judged(*sheet({}, *[dict.fromkeys(COLUMNS)] * 2000))
+    flood = judged(*sheet({}, *[dict.fromkeys(COLUMNS, True)] * 2000))
     assert (flood.rows, flood.refused) == ((), ())
 
 

@@ -80,7 +80,10 @@ def said(cell: Typed) -> str:
 
 
 def number(cell: Typed) -> str:
-    text = squeezed(said(cell))
+    text = squeezed(said(cell)).removeprefix("'")
+    before, point, behind = text.partition(".")
+    if point and before.isascii() and before.isdigit() and behind and not behind.strip("0"):
+        return before
     mantissa, e, exponent = text.partition("E")
     if e and mantissa.replace(".", "").isdigit() and exponent.lstrip("+").isdigit():
         raise CellError("NumberRounded")
@@ -178,7 +181,7 @@ def written_day(text: str) -> datetime.date | None:
     words = text.split()
     if words and ":" in words[-1]:
         words.pop()  # the time of day
-    text = "".join(words).removesuffix("日")
+    text = "".join(words).removesuffix(".0").removesuffix("日").removesuffix("号")
     for mark in "年月/.":
         text = text.replace(mark, "-")
     parts = text.split("-")
@@ -306,44 +309,62 @@ def fourteen(born_on: datetime.date, on: datetime.date) -> bool:
 
 def model(lines: Sequence[tuple[int, Line]]) -> tuple[set[Found], dict[int, dict[str, Any]]]:
     """Judge lines by their row numbers: what is wrong where, and what the good ones say."""
-    found: set[Found] = set()
-    good: dict[int, dict[str, Any]] = {}
-    above: list[dict[str, Any]] = []
-    for row, line in lines:
-        if all(cell is None for cell in line.values()):
-            continue
-        before = len(found)
-        values: dict[str, Any] = {}
-        for column in COLUMNS:
-            try:
-                values[column] = READ[column](line[column])
-            except CellError as wrong:
-                found.add((row, column, str(wrong)))
+    filled = [(row, line) for row, line in lines if any(cell is not None for cell in line.values())]
+    found: set[Found] = {(row, "", "RowStray") for row, line in filled if nobodys(line)}
+    read: dict[int, dict[str, Any]] = {}
+    for row, line in filled:
+        if not nobodys(line):
+            read[row], wrong_cells = each_alone(line)
+            found |= {(row, column, code) for column, code in wrong_cells}
+    for row, values in read.items():
+        others = [other for place, other in read.items() if place != row]
+        said = contradictions(values, dict(lines)[row], others)
+        found |= {(row, column, code) for column, code in said}
+    wrong = {row for row, _, _ in found}
+    good = {
+        row: {column: values[column] for column in COLUMNS}
+        for row, values in read.items()
+        if row not in wrong
+    }
+    return found if filled else {(0, "", "RowsMissing")}, good
+
+
+def nobodys(line: Line) -> bool:
+    """A note, a sum, signatures, or the header again."""
+    typed = sum(cell is not None for cell in line.values())
+    return line["证件号码"] == "证件号码" or (line["证件号码"] is None and typed <= 5)
+
+
+def each_alone(line: Line) -> tuple[dict[str, Any], set[tuple[str, str]]]:
+    """What the cells of a row say, and which are wrong."""
+    values: dict[str, Any] = {}
+    found: set[tuple[str, str]] = set()
+    for column in COLUMNS:
         try:
-            if "证件类型" in values and "证件号码" in values:
-                values["document"] = document(values["证件类型"], values["证件号码"])
+            values[column] = READ[column](line[column])
         except CellError as wrong:
-            found.add((row, "证件号码", str(wrong)))
-        found |= {(row, column, code) for column, code in contradictions(values, line, above)}
-        above.append(values)
-        if len(found) == before:
-            good[row] = {column: values[column] for column in COLUMNS}
-    return found if above else {(0, "", "RowsMissing")}, good
+            found.add((column, str(wrong)))
+    try:
+        if "证件类型" in values and "证件号码" in values:
+            values["document"] = document(values["证件类型"], values["证件号码"])
+    except CellError as wrong:
+        found.add(("证件号码", str(wrong)))
+    return values, found
 
 
 def contradictions(
-    values: dict[str, Any], line: Line, above: Sequence[dict[str, Any]]
+    values: dict[str, Any], line: Line, others: Sequence[dict[str, Any]]
 ) -> set[tuple[str, str]]:
-    """What a row says against itself and against the rows above it."""
+    """What a row says against itself and against the other rows."""
     found = set()
     born_on, exam_on = values.get("出生日期"), values.get("考核日期")
     if born_on and exam_on and not fourteen(born_on, exam_on):
         found.add(("出生日期", "BirthDateImplausible"))
-    if any(same(values, other, "准考证号") for other in above):
+    if any(same(values, other, "准考证号") for other in others):
         found.add(("准考证号", "AdmissionRepeated"))
     if "document" not in values:
         return found
-    return found | {*against_the_document(values, line)} | {*against_the_same(values, above)}
+    return found | {*against_the_document(values, line)} | {*against_the_same(values, others)}
 
 
 def against_the_document(values: dict[str, Any], line: Line) -> Iterator[tuple[str, str]]:
@@ -359,14 +380,13 @@ def against_the_document(values: dict[str, Any], line: Line) -> Iterator[tuple[s
 
 
 def against_the_same(
-    values: dict[str, Any], above: Sequence[dict[str, Any]]
+    values: dict[str, Any], others: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[str, str]]:
-    """What a row says against those above it that are of the same person."""
-    person = [o for o in above if "document" in o and same(values, o, "证件类型", "证件号码")]
+    """What a row says against those that are of the same person; each is wrong then."""
+    person = [o for o in others if "document" in o and same(values, o, "证件类型", "证件号码")]
     if any(same(values, other, PROJECT) for other in person):
         yield "证件号码", "CandidateRepeated"
-    named = [other for other in person if "姓名" in other]
-    if named and "姓名" in values and named[0]["姓名"] != values["姓名"]:
+    if "姓名" in values and any(values["姓名"] != o.get("姓名", values["姓名"]) for o in person):
         yield "姓名", "NameContradictsRow"
 
 
@@ -417,13 +437,15 @@ def full_width(text: str) -> str:
 SPACED: Sequence[Callable[[str], Typed]] = (
     str, str, str.lower, full_width, lambda text: f" {text}\u3000",
     lambda text: f"{text[:6]} {text[6:]}", lambda text: f"{text[:3]}\u200b{text[3:]}",
+    lambda text: f"'{text}", lambda text: f"{text}.0" if text.isdigit() else text,
     lambda text: int(text) if text.isdigit() and text[0] != "0" and len(text) < 15 else text,
 )  # fmt: skip
 DAYS: Sequence[Callable[[datetime.date], Typed]] = (
     lambda day: day, lambda day: day, str, lambda day: f"{day:%Y%m%d}",
     lambda day: int(f"{day:%Y%m%d}"), lambda day: f"{day.year}/{day.month}/{day.day}",
     lambda day: f"{day.year}.{day.month}.{day.day}", lambda day: f" {day:%Y - %m - %d} ",
-    lambda day: f"{day.year}年{day.month}月{day.day}日", lambda day: f"{day} 00:00:00",
+    lambda day: f"{day.year}年{day.month}月{day.day}日", lambda day: f"{day:%Y%m%d}.0",
+    lambda day: f"{day.year}年{day.month}月{day.day}号", lambda day: f"{day} 00:00:00",
     lambda day: full_width(str(day)), lambda day: (day - datetime.date(1899, 12, 30)).days,
     lambda day: (day - datetime.date(1899, 12, 30)).days + 0.5,
 )  # fmt: skip
@@ -465,7 +487,7 @@ SPOILT: Mapping[str, list[Typed]] = {
     "手机号码": [
         None, 13800000000, "+86 138-0000-0000", "8613800000000", "008613800000000", "02887654321",
         1380000000, "1.38E+10", "１３８００００００００", True, 13800000000.5, "+138",
-        "23800000000",
+        "23800000000", "13800000000.0", "13800000000.5",
     ],
     "专项职业能力名称": [
         None, "长" * 60, "长" * 61, "３Ｄ 打印", "大 数据\n采集", "AI 训练 师", "\ue000", True, 3,
@@ -478,6 +500,15 @@ SPOILT: Mapping[str, list[Typed]] = {
     "考核结果": [None, "不合格", "合 格", "及格", True, 1],
     "备注": [None, "长" * 200, "长" * 201, "\ue000", True, 5, 0.5, " 补考\t通过 "],
 }  # fmt: skip
+NOTES: Sequence[Line] = [
+    {column: column for column in COLUMNS},
+    {"准考证号": "说明：总成绩按 4:6 折算"},
+    {"姓名": "以下空白"},
+    {"准考证号": "合计", "理论成绩": 80, "实操成绩": 86.5, "总成绩": 84, "考核结果": "合格"},
+    {"准考证号": "审核人：", "证件类型": "填表人：", "证件号码": "盖章"},
+    {"姓名": "张三", "性别": "女", "出生日期": "1990-01-18", "总成绩": 84, "备注": "补"},
+    {"姓名": "张三", "性别": "女", "出生日期": 5, "总成绩": 84, "备注": "补", "考核结果": "合格"},
+]
 SPOILT_COLUMNS = st.just(()) | st.lists(st.sampled_from(COLUMNS), max_size=3)
 
 
@@ -489,12 +520,17 @@ def anything(column: str) -> st.SearchStrategy[Typed]:
     return known | st.text(TEXTS, max_size=12) if column in ("备注", PROJECT) else known
 
 
+def whole(said: Line) -> Line:
+    return dict.fromkeys(COLUMNS) | said
+
+
 @st.composite
 def lines(draw: st.DrawFn) -> list[Line | None]:
-    """Rows of a few people, some spoilt, some empty."""
+    """Rows of a few people, some spoilt, some empty, some nobody's."""
     people = draw(st.lists(person(), min_size=1, max_size=6))
+    nobody = st.none() | st.sampled_from(NOTES).map(whole)
     return [
-        draw(line(draw(st.sampled_from(people)), place)) if draw(st.integers(0, 9)) else None
+        draw(line(draw(st.sampled_from(people)), place) if draw(st.integers(0, 9)) else nobody)
         for place in range(draw(st.integers(1, 8)))
     ]
 
@@ -531,21 +567,23 @@ def line(draw: st.DrawFn, who: Line, place: int) -> Line:
 
 
 def every_way() -> Iterator[Line]:
-    """A row for every way to type a cell that is listed above, of one passport and one resident."""
+    """A row for every way to type a cell that is listed above, of passports and residents."""
     born_on = datetime.date(1990, 1, 18)
-    passport: Line = {"证件类型": PASSPORT, "证件号码": "E12345678", "姓名": "张三", "性别": "女"}
-    resident = passport | {"证件类型": RESIDENT, "证件号码": "510104199001180026"}
     ways = [(column, cell) for column, cells in SPOILT.items() for cell in cells]
     ways += [(column, type_(born_on)) for column in ("出生日期", "考核日期") for type_ in DAYS]
     ways += [("总成绩", cell) for cell in SCORES]
     ways += [("证件号码", type_("510104199001180026")) for type_ in SPACED]
     for place, (column, cell) in enumerate(ways):
-        for turn, who in enumerate((passport, resident)):
+        resident = f"5101071990011{8000 + 2 * place}"
+        documents = {PASSPORT: f"E{place:08}", RESIDENT: resident + check_11_2(resident)}
+        for turn, (kind, number) in enumerate(documents.items()):
             yield {
-                "准考证号": f"{2 * place + turn}", **who, "出生日期": born_on, "手机号码": None,
+                "准考证号": f"{2 * place + turn}", "姓名": "张三", "性别": "女",
+                "证件类型": kind, "证件号码": number, "出生日期": born_on, "手机号码": None,
                 PROJECT: f"项目{2 * place + turn}", "考核日期": "2026-05-23", "理论成绩": None,
                 "实操成绩": None, "总成绩": 60, "考核结果": "合格", "备注": None, column: cell,
             }  # fmt: skip
+    yield from map(whole, NOTES)
 
 
 # Files of them.

@@ -111,6 +111,15 @@ async def test_the_next_file_is_told_what_is_new_mended_unchanged_and_gone(world
     assert (last.outcome, last.counts) == (Outcome.IMPORTED, Counts(1, 2, 2, 0))
 
 
+async def test_a_wrong_row_of_which_another_cell_has_changed_is_not_unchanged(world: World) -> None:
+    one, two = rows(2)
+    counted_as = []
+    for changed in (two, replace(two, phone="13900000000"), replace(two, phone="13900000000")):
+        counts = (await upload(world, [one], [wrong(changed)])).counts
+        counted_as.append((counts.mended, counts.unchanged))
+    assert counted_as == [(0, 0), (1, 1), (0, 2)]
+
+
 async def test_a_mended_document_or_number_does_not_make_a_row_new(world: World) -> None:
     people = rows(4)
     no_number, bad = wrong(people[2], admission_number=None), wrong(people[3], id_number="123")
@@ -379,9 +388,9 @@ def test_a_workbook_comes_back_annotated_is_mended_and_completes_its_batch(
     invented.write_workbook(path, spoilt)
     new = ("--uscc", invented.INSTITUTION)
     refused = type_("batch", "import", path, *new, by=OPERATOR)
-    assert (refused.code, "RowsRefused" in refused.err) == (65, True)
     copy = tmp_path / "results-标注.xlsx"
-    assert str(copy) in refused.out
+    assert refused.code == 65
+    assert refused.err.rstrip().endswith(f"import it: {copy} [RowsGivenBack]")
     kept = type_(
         "batch",
         "import",
@@ -420,12 +429,41 @@ def test_a_workbook_comes_back_annotated_is_mended_and_completes_its_batch(
     assert both.out.count("refused") == 1
     assert type_("batch", "import", path, *new, "--batch", 1, by=OPERATOR).code == 64
     assert type_("batch", "import", path, by=OPERATOR).code == 64
+    mine = type_("batch", "import", path, *new, "--annotated", path, by=OPERATOR)
+    assert (mine.code, "FileUnusable" in mine.err, "RowsRefused" in mine.err) == (65, True, False)
     nowhere = type_("batch", "import", path, *new, "--annotated", "/proc/absent/x", by=OPERATOR)
     assert [code for code in ("FileUnusable", "RowsRefused") if code not in nowhere.err] == []
     assert type_("batch", "uploads", 9, by=OPERATOR, yes=False).code == 65
     for answer in (refused, kept, told, joined, listed, both):
         for person in people:
             assert person.id_number not in answer.out + answer.err
+
+
+def test_what_is_seen_last_is_the_copy_and_what_to_do_with_it(
+    type_: Type,  # noqa: F811 - a fixture
+    tmp_path: Path,
+) -> None:
+    people = invented.candidates(250, project=DAILY, exam_on=EXAM_ON)
+    path, new = tmp_path / "r.xlsx", ("--uscc", invented.INSTITUTION)
+    invented.write_workbook(path, [people[0], *(replace(one, total="?") for one in people[1:])])
+    refused = type_("batch", "import", path, *new, by=OPERATOR)
+    assert refused.err.count("ScoreUnreadable") == 200
+    assert refused.err.splitlines()[-2].endswith(f"：{tmp_path / 'r-标注.xlsx'}")
+    assert "100000" not in refused.err + refused.out
+    kept = type_("batch", "import", path, *new, "--keep-good", by=OPERATOR)
+    copy = tmp_path / "r-标注2.xlsx"
+    assert kept.out.splitlines()[-1].endswith(f"batch import {copy} --batch 1")
+    invented.write_workbook(
+        path, invented.candidates(1, project=DAILY, exam_on=EXAM_ON, serial=900)
+    )
+    astray = type_("batch", "import", path, "--batch", 1, by=OPERATOR)
+    assert (astray.code, "请核对批次号" in astray.out) == (0, True)
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet().write_row(0, 0, COLUMNS[1:])
+    headless = type_("batch", "import", path, *new, by=OPERATOR)
+    assert headless.err.count("ColumnMissing") == 1
+    assert headless.err.rstrip().endswith("[RowsRefused]")
+    assert len([*tmp_path.glob("r-*")]) == 2
 
 
 def test_a_csv_comes_back_in_its_own_encoding_and_is_imported_once_mended(
@@ -437,11 +475,12 @@ def test_a_csv_comes_back_in_its_own_encoding_and_is_imported_once_mended(
     writer = csv.writer(text, delimiter=";")
     writer.writerow(COLUMNS)
     writer.writerows(map(msgspec.structs.astuple, spoilt))
-    (tmp_path / "results.csv").write_bytes(text.getvalue().encode("gb18030"))
+    path = tmp_path / os.fsdecode("五月.csv".encode("gb18030"))  # unpacked from a foreign archive
+    path.write_bytes(text.getvalue().encode("gb18030"))
     new = ("--uscc", invented.INSTITUTION)
-    refused = type_("batch", "import", tmp_path / "results.csv", *new, by=OPERATOR)
+    refused = type_("batch", "import", path, *new, by=OPERATOR)
     assert (refused.code, "csv gb18030 semicolon" in refused.out) == (65, True), refused
-    copy = tmp_path / "results-标注.csv"
+    copy = path.with_stem(f"{path.stem}-标注")
     mended = copy.read_bytes().decode("gb18030")
     for wrong_cell, right in ((spoilt[1].id_number, people[1].id_number), ("不详", people[2].sex)):
         mended = mended.replace(f";{wrong_cell};", f";{right};")

@@ -19,6 +19,10 @@ from service.ground.settings import Settings
 from service.issuing import batches
 from service.registry import people
 
+batch_argument = click.argument(
+    "batch_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="批次号"
+)
+
 
 def act(*, changes: bool) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
     """Make a command body of an act at a desk: prove the account, confirm, then run it."""
@@ -131,7 +135,7 @@ def read(path: Path, size_max: int) -> bytes:
         raise errors.FileUnusable(path=path, reason=error.strerror) from error
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | memoryview) -> None:
     """Write a file whole or not at all, whoever writes it too, making the folders above it."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import io
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ import msgspec
 from service import terminal, wiring
 from service.cli import acting
 from service.ground import errors, jail
+from service.ground.errors import Finding
 from service.ground.jail import Jail
 from service.ground.settings import Settings
 from service.issuing import batches
@@ -25,8 +28,8 @@ _READ_JOB = "service.issuing.sheets.reading:read"
 _COPY_JOB = "service.issuing.sheets.reading:read_whole"
 _SHOWN_MAX = 200
 _COMPARED_WORDS = {
-    Compared.UPLOAD: "与上次上传相比 beside the last upload",
-    Compared.BATCH: "与批次相比 beside the batch",
+    Compared.UPLOAD: ("与上次上传相比 beside the last upload", "不再出现 gone"),
+    Compared.BATCH: ("与批次相比 beside the batch", "本表未列、仍在批次 not in this file, kept"),
 }
 _batch_type = click.IntRange(min=1, max=2**63 - 1)
 
@@ -65,6 +68,7 @@ async def batch_import(
     """
     if (uscc is None) == (batch_id is None):
         raise click.UsageError("须给出 --uscc 或 --batch 之一 / give either --uscc or --batch")
+    copy = _absent(copy) if copy else annotated.beside(path)
     content = acting.read(path, layouts.BYTES_MAX)
     if len(content) > layouts.BYTES_MAX:
         raise errors.FileTooLarge(limit=layouts.BYTES_MAX)
@@ -72,7 +76,7 @@ async def batch_import(
     async with Jail(_READ_JOB, _COPY_JOB, concurrent=1) as children:
         judged = await _judge(children, content)
         incoming = Incoming(
-            file_name=path.name,
+            file_name=os.fsencode(path.name).decode("utf-8", "replace"),  # it may be in GB18030
             file_sha256=hashlib.sha256(content).digest(),
             judged=judged,
             host=settings.host,
@@ -88,23 +92,31 @@ async def batch_import(
                 taken = await uploads.join(
                     desk.connection, desk.actor, vault, incoming, batch_id=batch_id
                 )
-        _tell(taken)
+        _list(taken)
+        is_copied = False
         if taken.errors and judged.form:
-            await _annotate(children, content, taken, copy or annotated.beside(path))
-    if taken.outcome is Outcome.REFUSED:
-        raise errors.RowsRefused(taken.errors, count=len(taken.errors))
+            is_copied = await _annotate(children, content, taken, copy)
+    if taken.outcome is not Outcome.REFUSED:
+        _tell_kept(taken, copy if is_copied else None)
+        return
+    _tell_refused(taken, keep_good=keep_good)
+    if is_copied:
+        raise errors.RowsGivenBack(copy=copy)
+    raise errors.RowsRefused(count=len(taken.errors))
+
+
+def _absent(copy: Path) -> Path:
+    if copy.exists():
+        raise errors.FileUnusable(path=copy, reason="已存在，请另取名 exists, choose another name")
+    return copy
 
 
 async def _judge(children: Jail, content: bytes) -> Judged:
     """Read and judge a file, and say how it is written and what of it is not read."""
     judging = rows.Judging(wiring.drawable_characters(), acting.today())
-    with terminal.progress("读取 reading", layouts.ROWS_MAX) as done:
-        parts = children.stream(_READ_JOB, content, jail.WORKBOOK, type=layouts.Part)
-        async with contextlib.aclosing(parts):
-            async for part in parts:
-                judging.take(part)
-                done(len(judging.rows))
-        judged = judging.judged()
+    with terminal.progress("读取行数 rows read", None) as done:
+        await _hear(children, _READ_JOB, content, judging.take, done)
+    judged = judging.judged()
     if judged.form:
         terminal.say(f"文件 file：{uploads.words(judged.form)}")
     if judged.warnings:
@@ -112,40 +124,84 @@ async def _judge(children: Jail, content: bytes) -> Judged:
     return judged
 
 
-async def _annotate(children: Jail, content: bytes, taken: Taken, path: Path) -> None:
+async def _annotate(children: Jail, content: bytes, taken: Taken, path: Path) -> bool:
     """Write the annotated copy; what keeps it from being written does not undo the rest."""
     written = io.BytesIO()
-    parts = children.stream(_COPY_JOB, content, jail.WORKBOOK, type=layouts.Part)
+    why: Finding | errors.Refusal
     try:
-        async with contextlib.aclosing(parts):
-            with annotated.Copy(written, layouts.RESULTS, taken.errors, taken.marks) as copy:
-                async for part in parts:
-                    copy.take(part)
-        acting.write(path, written.getvalue())
-        terminal.say(f"标注副本，请改正后再次导入 annotated copy, to be mended: {path}")
-    except errors.RowsRefused:
-        terminal.say("文件不能读到末尾，没有标注副本 not read to its end, so there is no copy")
+        with (
+            terminal.progress("标注行数 rows annotated", None) as done,
+            annotated.Copy(written, layouts.RESULTS, taken.errors, taken.marks) as copy,
+        ):
+            await _hear(children, _COPY_JOB, content, copy.take, done)
+        if written.tell() > layouts.BYTES_MAX:  # nobody could import it
+            raise errors.FileTooLarge(limit=layouts.BYTES_MAX)
+        acting.write(path, written.getbuffer())
+    except errors.RowsRefused as error:
+        why = error.findings[0]
     except errors.Refusal as error:
-        terminal.refuse(error.code, error.zh, error.en)
+        why = error
+    except OSError as error:  # its scratch files found no place
+        why = errors.FileUnusable(path=tempfile.gettempdir(), reason=error.strerror)
+    else:
+        return True
+    if why not in taken.errors:
+        terminal.refuse(
+            why.code, f"没有标注副本：{why.zh}", f"There is no annotated copy: {why.en}"
+        )
+    return False
 
 
-def _tell(taken: Taken) -> None:
-    """Say what became of a file; of one that is refused its refusal says the rest."""
-    counts = taken.counts
+async def _hear(
+    children: Jail,
+    job: str,
+    content: bytes,
+    take: Callable[[layouts.Part], None],
+    done: Callable[[int], None],
+) -> None:
+    """Have a file read in the jail, take part by part, and tell how many rows these were."""
+    count = 0
+    parts = children.stream(job, content, jail.WORKBOOK, type=layouts.Part)
+    async with contextlib.aclosing(parts):
+        async for part in parts:
+            take(part)
+            count += len(part.rows) if isinstance(part, layouts.Lines) else 0
+            done(count)
+
+
+def _list(taken: Taken) -> None:
+    """Say how the rows differ from those known before, and list the errors."""
+    counts, found = taken.counts, taken.errors
     if words := _COMPARED_WORDS.get(taken.compared_with):
         terminal.say(
-            f"{words}：新增 new {counts.new}，更正 mended {counts.mended}，"
-            f"未变 unchanged {counts.unchanged}，不再出现 gone {counts.gone}"
+            f"{words[0]}：新增 new {counts.new}，更正 mended {counts.mended}，"
+            f"未变 unchanged {counts.unchanged}，{words[1]} {counts.gone}"
         )
-    if taken.outcome is Outcome.REFUSED:
-        if taken.good_count:
-            terminal.say(
-                f"正确 good {taken.good_count} 行，有错 wrong {taken.wrong_count} 行；"
-                "要保留正确的行 to keep the good ones: --keep-good"
-            )
-        return
-    if taken.errors:
-        terminal.findings(taken.errors, title="未导入、已留档的行 left out, and listed for ever")
+    if found:
+        left = "未导入、已留档的行 left out, and listed for ever"
+        is_refused = taken.outcome is Outcome.REFUSED
+        terminal.findings(found[:_SHOWN_MAX], title="错误 errors" if is_refused else left)
+    if len(found) > _SHOWN_MAX:
+        terminal.say(f"只列出前 {_SHOWN_MAX} 处，标注副本中更多 / the annotated copy has more")
+
+
+def _tell_refused(taken: Taken, *, keep_good: bool) -> None:
+    if taken.good_count and not keep_good:
+        terminal.say(
+            f"正确 good {taken.good_count} 行，有错 wrong {taken.wrong_count} 行；"
+            "要保留正确的行 to keep the good ones: --keep-good"
+        )
+    elif keep_good:
+        terminal.say(
+            "没有正确的行，或错误过多，不能保留 no good row, or too many errors to keep any"
+        )
+
+
+def _tell_kept(taken: Taken, copy: Path | None) -> None:
+    if taken.compared_with is Compared.BATCH and not (taken.counts.mended + taken.counts.unchanged):
+        terminal.say(
+            "批次原有的行都不在本表中，请核对批次号 no row of the batch is in it: the right one?"
+        )
     if taken.mended:
         _table(taken.mended, {"row_number": "批次行", "sheet_row": "表中行", "said": "更正的列"})
     terminal.say(
@@ -153,6 +209,11 @@ def _tell(taken: Taken) -> None:
         f"留出 left out {taken.wrong_count}，补入 caught up {taken.caught_up}；"
         f"接着 next: batch gates {taken.batch_id}"
     )
+    if copy:
+        terminal.say(
+            "标注副本，改正后补入 annotated copy, mend it and import it: "
+            f"batch import {copy} --batch {taken.batch_id}"
+        )
 
 
 @click.command("uploads")

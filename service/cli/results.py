@@ -20,10 +20,6 @@ from service.issuing.sheets import template
 from service.registry import accounts, catalogue
 from service.wiring import Desk
 
-_batch_argument = click.argument(
-    "batch_id", type=click.IntRange(min=1, max=2**63 - 1), metavar="批次号"
-)
-
 
 @click.command("template")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -70,7 +66,7 @@ async def batch_list(_: Settings, desk: Desk) -> None:
 
 
 @batch.command("gates")
-@_batch_argument
+@acting.batch_argument
 @acting.act(changes=False)
 async def batch_gates(settings: Settings, desk: Desk, batch_id: int) -> None:
     """列出未满足的签发条件与提示 / List what a batch lacks, and what is odd."""
@@ -104,7 +100,7 @@ async def _judge(settings: Settings, desk: Desk, batch_id: int) -> tuple[Finding
 
 
 @batch.command("submit")
-@_batch_argument
+@acting.batch_argument
 @acting.act(changes=True)
 async def batch_submit(settings: Settings, desk: Desk, batch_id: int) -> None:
     """提交复核；公示可以未满 / Hand a batch to the reviewer; publicity may still run."""
@@ -120,7 +116,7 @@ async def batch_submit(settings: Settings, desk: Desk, batch_id: int) -> None:
 
 
 @batch.command("return")
-@_batch_argument
+@acting.batch_argument
 @click.option("--reason", required=True, help="退回原因 / why")
 @acting.act(changes=True)
 async def batch_return(_: Settings, desk: Desk, batch_id: int, reason: str) -> None:
@@ -131,7 +127,7 @@ async def batch_return(_: Settings, desk: Desk, batch_id: int, reason: str) -> N
 
 
 @batch.command("withdraw")
-@_batch_argument
+@acting.batch_argument
 @click.option("--reason", required=True, help="撤回原因 / why")
 @acting.act(changes=True)
 async def batch_withdraw(_: Settings, desk: Desk, batch_id: int, reason: str) -> None:
@@ -142,7 +138,7 @@ async def batch_withdraw(_: Settings, desk: Desk, batch_id: int, reason: str) ->
 
 
 @batch.command("approve")
-@_batch_argument
+@acting.batch_argument
 @acting.act(changes=True)
 async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
     """批准批次：归档并编号 / Approve a batch: archive it and number its certificates."""
@@ -177,7 +173,7 @@ async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
 
 
 @batch.command("certificates")
-@_batch_argument
+@acting.batch_argument
 @acting.act(changes=False)
 async def batch_certificates(_: Settings, desk: Desk, batch_id: int) -> None:
     """列出批次的证书 / List the certificates of a batch, void numbers included."""
@@ -194,7 +190,7 @@ async def batch_certificates(_: Settings, desk: Desk, batch_id: int) -> None:
 
 
 @batch.command("export")
-@_batch_argument
+@acting.batch_argument
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), required=True, help="文件夹 / folder"
 )
@@ -213,7 +209,7 @@ async def batch_export(settings: Settings, desk: Desk, batch_id: int, folder: Pa
 
 
 @batch.command("retry")
-@_batch_argument
+@acting.batch_argument
 @acting.act(changes=True)
 async def batch_retry(_: Settings, desk: Desk, batch_id: int) -> None:
     """重做搁置的证书，撤回未确认的作废 / Put parked certificates back into the queue."""

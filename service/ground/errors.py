@@ -255,20 +255,26 @@ class FileRepeated(Refusal):
 
 
 class RowsRefused(Refusal):
-    """表中有错误（上列 {count} 处），未导入任何一行；请更正后再导入。
-    No row was imported for the {count} errors listed; mend the sheet and import again.
+    """表中有错误（{count} 处，见上），未导入任何一行；请更正后再导入。
+    No row was imported, for errors ({count}, see above); mend the sheet and import again.
     """
 
 
 class RowsGivenBack(RowsRefused):
     """未导入任何一行。请打开标注副本，按“错误说明”列改正，保存后导入这份副本：{copy}
-    No row was imported: mend the annotated copy by its column 错误说明 and import it: {copy}
+    No row was imported: mend the annotated copy by its column of errors and import it: {copy}
     """
 
 
 class PhotosRefused(Refusal):
     """压缩包中有 {count} 处错误（见上），未收任何照片；请更正后再上传，或加 --keep-good 只收好的。
     No photo was kept for the {count} errors listed; mend them, or keep the others by --keep-good.
+    """
+
+
+class PhotosOfNobody(Refusal):
+    """没有一张是本批次的照片（共 {count} 个文件，如 {name}）；请核对批次号和文件名。
+    No photo in it is of this batch ({count} files, such as {name}); look at batch and file names.
     """
 
 
@@ -495,8 +501,8 @@ class ConfirmationAbsent(Refusal):
 
 
 class JailLimitExceeded(Refusal):
-    """文件超出读取限制（{limit_zh}），未予读取。
-    The file goes beyond what reading one may take ({limit}) and was not read.
+    """文件超出读取限制（{limit_zh}），未予读取；请删去多余内容，或分成几个文件。
+    The file goes beyond what reading one may take ({limit}); leave out what you can, or split it.
     """
 
 

@@ -96,17 +96,12 @@ class Reader:
 
     def line(self, row: Row | Refused) -> Line:
         """Read a row, whether it holds or not; of two that say the same the hashes are the same."""
-        if isinstance(row, Row):
-            said = msgspec.structs.astuple(row)[1:-1]
-        else:
-            wrong = [(one.code, one.column, one.value) for one in row.findings]
-            said = (row.admission_number, row.id_number, row.project, wrong)
         return Line(
             row_number=row.row_number,
             mark=read(row.mark),
             candidate=self._hash("candidate", row.id_number, row.project),
             admission=self._hash("admission", row.admission_number),
-            content=self._lookup.keyed("row content", _encoder.encode(said))[:_HASH_BYTES],
+            content=self._lookup.keyed("row content", _encoder.encode(row.said))[:_HASH_BYTES],
         )
 
     def identify(self, lines: Sequence[Line], known: Sequence[Trace]) -> list[Trace]:

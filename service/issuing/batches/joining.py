@@ -72,30 +72,47 @@ def changed(former: Row, row: Row) -> tuple[str, ...]:
 
 
 def doubled(coming: Sequence[Kept], standing: Sequence[Kept]) -> Iterator[Finding]:
-    """Name the rows that would double what stays in the batch, or put somebody in another's place.
+    """Name the rows that would double or contradict what stays in the batch, or take its place.
 
     A row that may not join leaves the one standing that it would have mended, which others then may
     not double either.
     """
     if not standing:
         return
-    joining = {one.identity: one for one in coming}
-    wanted = {claim: one.identity for one in coming for claim in _claims(one)}
-    staying = []
+    joining, former = ({one.identity: one for one in rows} for rows in (coming, standing))
+    yield from _misplaced(joining, standing)
+    wanted = {claim: one for one in coming for claim in _claims(one)}
+    named: dict[bytes, list[Kept]] = {}
+    for one in coming:
+        named.setdefault(one.person_key, []).append(one)
+    staying = [one for one in standing if one.identity not in joining]
+    while staying:
+        for new, finding in _rivals(staying.pop(), wanted, named):
+            if joining.pop(new.identity, None):
+                yield finding
+                staying += filter(None, [former.get(new.identity)])
+
+
+def _misplaced(joining: dict[bytes, Kept], standing: Sequence[Kept]) -> Iterator[Finding]:
+    """Take out the rows that would put somebody in another's place."""
     for one in standing:
         new = joining.get(one.identity)
         if new and not _is_the_same(one, new):
             del joining[one.identity]
             yield _replaces(new.row.row_number, one.row.row_number)
-        if one.identity not in joining:
-            staying.append(one)
-    former = {one.identity: one for one in standing}
-    while staying:
-        one = staying.pop()
-        for column, claim in zip(("准考证号", "证件号码"), _claims(one), strict=True):
-            if new := joining.pop(wanted.get(claim, b""), None):
-                yield _doubles(new.row.row_number, one.row.row_number, column)
-                staying += [former[new.identity]] if new.identity in former else []
+
+
+def _rivals(
+    one: Kept, wanted: Mapping[tuple[str | bytes, ...], Kept], named: dict[bytes, list[Kept]]
+) -> Iterator[tuple[Kept, Finding]]:
+    """Give the rows of a file that cannot stand beside one of the batch; each name's once."""
+    for column, claim in zip(("准考证号", "证件号码"), _claims(one), strict=True):
+        if new := wanted.get(claim):
+            yield new, _doubles(new.row.row_number, one.row.row_number, column)
+    same = named.get(one.person_key)
+    if same and same[0].row.name != one.row.name:  # in one file a person has one name
+        for new in named.pop(one.person_key):
+            yield new, _is_named_otherwise(new.row.row_number, one.row.row_number)
 
 
 def _is_the_same(standing: Kept, new: Kept) -> bool:
@@ -151,8 +168,22 @@ def _replaces(sheet_row: int, row_number: int) -> Finding:
 def _doubles(sheet_row: int, row_number: int, column: str) -> Finding:
     return Finding(
         code="DoubledInBatch",
-        zh=f"批次第 {row_number} 行的{column}与此相同（同一项目），本表也未更正该行。请核对。",
-        en=f"Row {row_number} of the batch has the same and the file does not mend it; look again.",
+        zh=f"批次第 {row_number} 行的{column}与此相同（同一项目），本表也未更正该行。请改正本行；"
+        "有误的是该行时，把更正后的该行也写进本表。",
+        en=f"Row {row_number} of the batch has the same and the file does not mend it: mend this"
+        " row, or add that one to the file as it should be.",
         row=sheet_row,
         column=column,
+    )
+
+
+def _is_named_otherwise(sheet_row: int, row_number: int) -> Finding:
+    return Finding(
+        code="NamedOtherwiseInBatch",
+        zh=f"批次第 {row_number} 行是同一证件号码、另一姓名，本表也未更正该行。请对照证件改正本行；"
+        "有误的是该行时，把更正后的该行也写进本表。",
+        en=f"Row {row_number} of the batch has the same document with another name and the file"
+        " does not mend it: mend this row, or add that one to the file as it should be.",
+        row=sheet_row,
+        column="姓名",
     )

@@ -35,6 +35,7 @@ class Oddity(StrEnum):
     BIRTHDAYS = "odd-06-birthdays"
     CHANGED_LATE = "odd-07-changed-late"
     LEFT_OUT = "odd-08-left-out"
+    PHOTO_ABSENT = "odd-09-photo-absent"
 
 
 _SENTENCES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
@@ -78,6 +79,7 @@ _shared_photos = _sql.many("shared_photos", _Seen)
 _ages = _sql.many("ages", _Seen)
 _birthdays = _sql.many("birthdays", _Seen)
 _changed_late = _sql.many("changed_late", _Seen)
+_without_photo = _sql.many("without_photo", _Seen)
 _still_left_out = _sql.many("still_left_out", _Seen)
 
 
@@ -87,21 +89,28 @@ async def notice(connection: Connection, batch_id: int, vault: Vault) -> tuple[F
     rates = await _pass_rates(connection, **key, batches_max=_RATE_BATCHES_MAX)
     seen = {
         Oddity.EQUAL_TOTALS: await _equal_totals(connection, **key, rows_min=_EQUAL_ROWS_MIN),
-        Oddity.PHOTO_SHARED: await _shared_photos(connection, **key),
         Oddity.BIRTHDAYS: await _birthdays(
             connection, **key, rows_min=_BIRTHDAY_ROWS_MIN, deviations=_DEVIATIONS
         ),
         Oddity.CHANGED_LATE: await _changed_late(connection, **key),
         Oddity.LEFT_OUT: await _still_left_out(connection, **key),
+        Oddity.PHOTO_ABSENT: await _without_photo(connection, **key),
     }
     ages = await _ages(connection, **key, years_min=_YEARS_MIN, years_max=_YEARS_MAX)
     findings = [
         *(_finding(code, one) for code, found in seen.items() for one in found),
+        *await shared_photos(connection, batch_id),
         *(_finding(Oddity.AGE, one, f"{_YEARS_MIN}–{_YEARS_MAX}") for one in ages),
         *_judge_rates(rates),
         *_judge_phones(await _phones(connection, **key), vault),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.code))
+
+
+async def shared_photos(connection: Connection, batch_id: int) -> list[Finding]:
+    """Return the photos of a batch that stand for more than one person."""
+    found = await _shared_photos(connection, batch_id=batch_id)
+    return [_finding(Oddity.PHOTO_SHARED, one) for one in found]
 
 
 def _judge_rates(rates: Sequence[_Rates]) -> Iterator[Finding]:

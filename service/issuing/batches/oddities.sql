@@ -43,6 +43,22 @@ group by sha256
 having count(distinct person_key) > 1
 order by 2;
 
+-- without_photo(batch_id) -> [_Seen]
+-- All who passed and have none, where the batch has photos, or its city's last approved batch has.
+with photographed as (
+    select batch_id from photo where batch_id = :batch_id
+    union all
+    select batch_id from photo where batch_id = (
+        select other.batch_id from batch join batch other using (city_code)
+        where batch.batch_id = :batch_id and other.state = 'approved'
+        order by other.archived_on desc, other.batch_id desc limit 1)
+)
+select count(*)::text as what, array_agg(row_number order by row_number) as row_numbers
+from result left join photo using (batch_id, person_key)
+where result.batch_id = :batch_id and passed and sha256 is null
+    and exists (select from photographed)
+having count(*) > 0;
+
 -- ages(batch_id, years_min, years_max) -> [_Seen]
 -- All who passed and were younger or older on the day of the exam.
 select concat_ws('–', min(years), nullif(max(years), min(years))) || ' 岁 years' as what,

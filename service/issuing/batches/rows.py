@@ -15,7 +15,7 @@ import msgspec
 
 from service.ground.errors import Finding
 from service.issuing.sheets import cells, layouts
-from service.issuing.sheets.layouts import Cell, Day
+from service.issuing.sheets.layouts import Cell, Day, Unread
 from service.registry import people
 from service.registry.people import IdKind, IdNumber, Unfit
 
@@ -25,9 +25,6 @@ _ADMISSION = re.compile(r"[\w/-]{1,32}")
 _SCORE = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?")
 _RESULTS = {"合格": True, "不合格": False}
 _BLANK = {"手机号码": None, "理论成绩": None, "实操成绩": None, "备注": "", layouts.MARK: None}
-
-# Mark, admission number, document number and project of a row with errors, as far as they are read.
-_Told = tuple[str | None, str | None, str | None, str | None]
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -50,11 +47,29 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     remark: str
     mark: str | None = None
 
+    @property
+    def said(self) -> tuple[Any, ...]:
+        """What its cells say, in the order of the columns."""
+        return msgspec.structs.astuple(self)[1:-1]
+
+    def refused(self, findings: Iterable[Finding]) -> "Refused":
+        """Return it as a row that is wrong beside others or beside what is known."""
+        return Refused(
+            self.row_number,
+            self.mark,
+            self.admission_number,
+            self.id_number,
+            self.project,
+            self.said,
+            tuple(findings),
+        )
+
 
 class Refused(msgspec.Struct, frozen=True):
     """A row with errors, and what of it tells which row it is, as far as that can be read.
 
-    `id_number` is what was typed, tidy, whether or not it is one.
+    `id_number` is what was typed, tidy, whether or not it is one; `said` is what the cells say, a
+    wrong one as it was typed.
     """
 
     row_number: int
@@ -62,7 +77,8 @@ class Refused(msgspec.Struct, frozen=True):
     admission_number: str | None
     id_number: str | None
     project: str | None
-    findings: tuple[Finding, ...]
+    said: tuple[Any, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +114,9 @@ class Judging(cells.Judging):
 
     def __init__(self, drawable: Collection[int], today: datetime.date) -> None:
         super().__init__(layouts.RESULTS)
-        self._first_names: dict[tuple[str, str], tuple[int, str]] = {}
-        self._told: dict[int, _Told] = {}
+        self._names: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
+        self._repeated: set[tuple[str, int]] = set()
+        self._refused: dict[int, Refused] = {}
         self._today = today
         parsers: dict[str, Callable[[Any], object]] = {
             "准考证号": _admission,
@@ -125,12 +142,14 @@ class Judging(cells.Judging):
         errors, wrong = self.findings(), dict[int, list[Finding]]()
         for error in errors if self.usable() else ():
             wrong.setdefault(error.row or 0, []).append(error)
-        told = {row.row_number: row for row in self.rows if row.row_number in wrong}
+        alone = {row.row_number: row for row in self.rows if row.row_number in wrong}
         return Judged(
             form=self.form,
             rows=self.holding(),
             refused=tuple(
-                Refused(number, *self._told.get(number) or _tell(told[number]), tuple(findings))
+                alone[number].refused(findings)
+                if number in alone
+                else msgspec.structs.replace(self._refused[number], findings=tuple(findings))
                 for number, findings in wrong.items()
                 if number
             ),
@@ -138,10 +157,18 @@ class Judging(cells.Judging):
             warnings=tuple(self.warnings),
         )
 
+    def stray(self, number: int, line: tuple[Cell, ...]) -> bool:
+        """Tell of a row that is nobody's; one that was emptied but for its mark is no error."""
+        if line[-1] is not None and line.count(None) == len(line) - 1:
+            return True
+        if not super().stray(number, line):
+            return False
+        said = tuple(_said(None, cell) for cell in line[:-1])
+        self._refused[number] = Refused(number, _mark(line[-1]), None, None, None, said)
+        return True
+
     def row(self, number: int, line: tuple[Cell, ...]) -> Row | None:
         """Judge one row: each cell alone, then against its neighbours and the rows above."""
-        if line[-1] is not None and line.count(None) == len(line) - 1:
-            return None  # it was emptied: nothing but its mark is left
         before = self.count
         values = [
             self._value(number, column, parse, cell)
@@ -153,20 +180,22 @@ class Judging(cells.Judging):
             self.agree_on_sex(number, identity, sex)
             self._agree_on_birth(number, identity, born_on)
             self._only_in_its_column(number, identity, line)
-            self._one_name(number, identity, name)
+            values[4] = identity.number
+            self._names.setdefault((identity.kind, identity.number), []).append((number, name))
         if born_on and exam_on and _years(born_on, exam_on) < _AGE_YEARS_MIN:
             unfit = Unfit("BirthDateImplausible", years=_AGE_YEARS_MIN, exam_on=exam_on)
             self.add(unfit, number, "出生日期", Day(born_on))
         if admission:
-            self.once("AdmissionRepeated", number, "准考证号", line[0], admission)
+            self._alone("AdmissionRepeated", number, "准考证号", line[0], admission)
         if identity and project:
             key = (identity.kind, identity.number, project)
-            self.once("CandidateRepeated", number, "证件号码", line[4], *key)
-        if self.count > before or not identity:
-            self._told[number] = (values[-1], admission, typed, project)
-            return None
-        values[4] = identity.number
-        return Row(number, *values)
+            self._alone("CandidateRepeated", number, "证件号码", line[4], *key)
+        if self.count == before:
+            return Row(number, *values)
+        if self.count <= cells.FINDINGS_MAX:
+            said = tuple(map(_said, values[:-1], line))
+            self._refused[number] = Refused(number, values[-1], admission, typed, project, said)
+        return None
 
     def _past_date(self, cell: Cell) -> datetime.date:
         return cells.past_date(cell, self._today, from_1904=self.from_1904)
@@ -188,16 +217,29 @@ class Judging(cells.Judging):
                 masked = people.mask_id(identity.number)
                 self.add(Unfit("IdRepeatedInClear"), row, column, masked)
 
-    def _one_name(self, row: int, identity: IdNumber, name: str | None) -> None:
-        if name:
-            key = (identity.kind, identity.number)
-            first, known = self._first_names.setdefault(key, (row, name))
-            if name != known:
-                self.add(Unfit("NameContradictsRow", first=first), row, "姓名", name)
+    def _alone(self, code: str, row: int, column: str, cell: Cell, *key: str) -> None:
+        """Count an error of every row with this key, the first too: any of them may be wrong."""
+        first = self.once(code, row, column, cell, *key)
+        if first != row and (code, first) not in self._repeated:
+            self._repeated.add((code, first))
+            self.add(Unfit(code, first=row), first, column, cell)
+
+    def _take_tail(self, tail: layouts.Tail) -> None:
+        """Count an error in every row of a person with two names: any of them may be wrong."""
+        for named in self._names.values():
+            rows = {name: row for row, name in reversed(named) if name}
+            for row, name in named if len(rows) > 1 else ():
+                first = next(rows[other] for other in rows if other != name)
+                if name:
+                    self.add(Unfit("NameContradictsRow", first=first), row, "姓名", name)
+        super()._take_tail(tail)
 
 
-def _tell(row: Row) -> _Told:
-    return row.mark, row.admission_number, row.id_number, row.project
+def _said(value: object, cell: Cell) -> object:
+    """What a cell says, or what was typed where that cannot be read."""
+    if value is None and isinstance(cell, Unread):
+        return cell.shown  # where its bytes are is not said by it
+    return cell if value is None else value
 
 
 def _mark(cell: Cell) -> str | None:

@@ -322,18 +322,7 @@ def _without(
         wrong.setdefault(finding.row or 0, []).append(finding)
     if not wrong:
         return coming, judged
-    refused = [
-        Refused(
-            row_number=row.row_number,
-            mark=row.mark,
-            admission_number=row.admission_number,
-            id_number=row.id_number,
-            project=row.project,
-            findings=tuple(wrong[row.row_number]),
-        )
-        for row in judged.rows
-        if row.row_number in wrong
-    ]
+    refused = [row.refused(wrong[row.row_number]) for row in judged.rows if row.row_number in wrong]
     left = msgspec.structs.replace(
         judged,
         rows=tuple(row for row in judged.rows if row.row_number not in wrong),

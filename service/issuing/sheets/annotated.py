@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import xlsxwriter
+from xlsxwriter import exceptions
 
 from service.ground.errors import Finding, RowsRefused
-from service.issuing.sheets import layouts
+from service.issuing.sheets import layouts, pages
 from service.issuing.sheets.layouts import ERRORS, MARK, Cell, Day, Form, Head, Layout, Unread
+from service.registry.people import Unfit
 
 _COPY = "-标注"
 _HEADS = {
@@ -105,7 +107,9 @@ class Copy:
         """Write what a reader tells next.
 
         Raises:
-            RowsRefused: no row of the upload can be told, or not to the last.
+            OSError: there is no room for scratch files; leaving may raise it too.
+            RowsRefused: no row of the upload can be told, or not to the last, or a row has no room
+                for our two columns.
         """
         match part:
             case Head() if part.missing or part.repeated or part.sheets_rival:
@@ -146,6 +150,9 @@ class Copy:
         """Put our two cells into a row, the added ones before what stands right of every name."""
         cells += [None] * (self._width - len(cells))
         cells[self._width : self._width] = self._added
+        if len(cells) > pages.COLUMNS_MAX:  # nobody could read it again
+            place = f"{pages.LETTERS[len(cells) - len(self._added) - 1]}{number}"
+            raise RowsRefused((Unfit("ColumnsFull", place=place).finding(),), count=1)
         if number == self._header_row:
             rows = [found for row, found in self._found.items() if row != _WHOLE_FILE]
             count = sum(map(len, rows))
@@ -257,8 +264,11 @@ class _Workbook:
         if self._widths:
             last_place = max(self._widths)
             self._sheet.autofilter(self._header_row - 1, 0, self._last_row - 1, last_place)
-        with self._scratch:
-            self._book.close()
+        try:
+            with self._scratch:
+                self._book.close()
+        except exceptions.FileCreateError as error:
+            raise OSError(*error.args[0].args) from error  # it hides what the disk said
 
     def _style(self, number: int, place: int, cell: Cell, wrong: Mapping[int, str]) -> str:
         if number == self._header_row:

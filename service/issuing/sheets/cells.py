@@ -9,7 +9,7 @@ import datetime
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TypeGuard
 
@@ -24,11 +24,14 @@ from service.registry.people import IdKind, IdNumber, Unfit
 FINDINGS_MAX = 10_000
 _SHOWN_LENGTH_MAX = 40
 _NAMES_MAX = 20
+_NUMBER_COLUMN = "证件号码"
 _PHONE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
+_WHOLE = re.compile(r"([0-9]+)\.0+")
 _ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]+")
 _DATE = re.compile(
-    r"([0-9]{4}) ?(?:([0-9]{2})([0-9]{2})|[-/.年] ?([0-9]{1,2}) ?[-/.月] ?([0-9]{1,2})(?: ?日)?)"
-    r"(?:(?:[ T]|(?<=日))[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
+    r"([0-9]{4}) ?(?:([0-9]{2})([0-9]{2})"
+    r"|[-/.年] ?([0-9]{1,2}) ?[-/.月] ?([0-9]{1,2})(?: ?[日号])?)"
+    r"(?:\.0|(?:[ T]|(?<=[日号]))[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?"
 )
 _SERIAL = re.compile(r"[0-9]{5}(?:\.[0-9]+)?")
 # Serial 60 is 1900-02-29, which never was; from 1901 on this day is right.
@@ -113,11 +116,12 @@ class Judgement:
             unfit = Unfit("SexContradictsId", typed=sex, inside=identity.sex)
             self.add(unfit, row, "性别", sex)
 
-    def once(self, code: str, row: int, column: str, cell: Cell, *key: str) -> None:
-        """Count an error where an earlier row has the same key."""
+    def once(self, code: str, row: int, column: str, cell: Cell, *key: str) -> int:
+        """Count an error where an earlier row has the same key; return the first that has it."""
         first = self._first_rows.setdefault((code, *key), row)
         if first != row:
             self.add(Unfit(code, first=first), row, column, cell)
+        return first
 
 
 class Judging(Judgement):
@@ -135,13 +139,16 @@ class Judging(Judgement):
         self.rows: list[Any] = []
         self.warnings: list[Finding] = []
         self._faults: list[Finding] = []
+        self._strays: set[int] = set()
+        self._number_place = layout.columns.index(_NUMBER_COLUMN)
 
     def take(self, part: layouts.Part) -> None:
         """Judge what a reader tells next."""
         match part:
             case layouts.Lines():
                 for number, line in part.rows:
-                    if line[:2] != layouts.EXAMPLE and (row := self.row(number, line)):
+                    is_nobodys = line[:2] == layouts.EXAMPLE or self.stray(number, line)
+                    if not is_nobodys and (row := self.row(number, line)):
                         self.rows.append(row)
                 if self.count > FINDINGS_MAX:
                     self.rows.clear()
@@ -153,6 +160,21 @@ class Judging(Judgement):
             case layouts.Problem():
                 self._faults.append(part.finding)
 
+    def stray(self, number: int, line: tuple[Cell, ...]) -> bool:
+        """Tell of a row that it is nobody's, and count that as its one error.
+
+        Notes, sums and signatures have no document number and little else; a header has its own.
+        """
+        typed = line[self._number_place]
+        few = typed is None and len(line) - line.count(None) <= len(line) // 3
+        if not few and typed != _NUMBER_COLUMN:
+            return False
+        first = next((cell for cell in line if cell is not None), None)
+        value = first.shown if isinstance(first, Unread) else first
+        self.add(Unfit("RowStray"), number, cell=value)
+        self._strays.add(number)
+        return True
+
     def row(self, number: int, line: tuple[Cell, ...]) -> Any:
         """Judge one row, its cells in the order of the layout: the row, or None."""
         raise NotImplementedError
@@ -160,7 +182,7 @@ class Judging(Judgement):
     def _take_head(self, head: layouts.Head) -> None:
         faults = {
             "SheetAmbiguous": head.sheets_rival,
-            "ColumnMissing": head.missing,
+            "ColumnMissing": _asked_about(head.missing, head.unknown),
             "ColumnRepeated": head.repeated,
             "HeaderMerged": head.merged,
         }
@@ -178,7 +200,8 @@ class Judging(Judgement):
         hidden = {"RowsHidden": _spans(tail.rows_hidden), "ColumnsHidden": tail.columns_hidden}
         self.warnings += _named(hidden, self.layout)
         for number, column in tail.merged:
-            self.add(Unfit("CellMerged"), number, column)
+            if number not in self._strays:
+                self.add(Unfit("CellMerged"), number, column)
         self._listed.sort(key=lambda one: one.row or 0)
 
     def usable(self) -> bool:
@@ -218,6 +241,18 @@ def _named(facts: dict[str, tuple[str, ...]], layout: layouts.Layout) -> Iterato
             yield Unfit(code, names=listed, sheet=layout.sheet).finding()
 
 
+def _asked_about(missing: Iterable[str], unknown: Iterable[str]) -> tuple[str, ...]:
+    """Name the missing columns, each with the unknown one that it may be."""
+    left, asked = list(unknown), []
+    for column in missing:
+        parts = layouts.SAID_INSTEAD.get(column, ())
+        guess = next((name for part in parts for name in left if part in name), None)
+        if guess:
+            left.remove(guess)
+        asked.append(f"{column}（是否即“{guess}”）" if guess else column)
+    return tuple(asked)
+
+
 def _spans(numbers: tuple[int, ...]) -> tuple[str, ...]:
     """Put what stands in a row together: (3, 4, 5, 9) is 3–5 and 9."""
     runs = itertools.groupby(enumerate(numbers), lambda one: one[1] - one[0])
@@ -240,7 +275,9 @@ def text(cell: Cell) -> str:
 
 def digits(cell: Cell) -> str:
     """Read a number of any kind that a spreadsheet may have taken for a quantity."""
-    number = people.tidy(text(cell))
+    number = people.tidy(text(cell)).removeprefix("'")
+    if whole := _WHOLE.fullmatch(number):
+        return whole[1]
     if _ROUNDED.fullmatch(number):
         raise Unfit("NumberRounded")
     return number

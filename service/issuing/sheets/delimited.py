@@ -1,9 +1,10 @@
 """Delimited: a sheet as text that nobody has looked at yet (CSV), streamed row by row.
 
-Encoding and delimiter are found, never asked for. It is UTF-8 where it is so nearly everywhere,
-UTF-16 by its mark, else GB18030, decoded here and nowhere else. What cannot be decoded makes its
-cell `Unread`, with the place of its bytes; nothing is replaced in silence. All cells are text: what
-guards a text against a spreadsheet is taken off, and another = at the beginning is a formula.
+Encoding and delimiter are found, never asked for, and what a file claims is not believed: it is
+UTF-16 by its mark, UTF-8 where all of it is, else GB18030 or a damaged UTF-8, whichever makes a
+header of one of the first lines. It is decoded here and nowhere else. What cannot be decoded makes
+its cell `Unread`, with the place of its bytes; nothing is replaced in silence. All cells are text:
+what guards a text against a spreadsheet is taken off, another = at the beginning is a formula.
 """
 
 import codecs
@@ -18,12 +19,12 @@ from service.issuing.sheets.spreadsheets import TEXT_LENGTH_MAX
 from service.registry.people import Unfit
 
 _DELIMITERS = (",", "\t", ";")
-_NAMED_DELIMITER = re.compile(r"sep=(.)\s*", re.IGNORECASE)
-_HEAD_LINES, _SAMPLE_BYTES, _CHUNK_BYTES = 20, 1 << 18, 1 << 20
+_NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"\udc80-\udcff]|\t)\s*", re.IGNORECASE)
+_HEAD_LINES, _CHUNK_BYTES = 20, 1 << 20
 _LINE_BYTES_MAX = 1 << 20
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_END = "\x1a\x1aend"  # a row of ours behind the last: what swallows it has no end of its own
+_END = "end"  # a row of ours behind the last: what swallows it has no end of its own
 _GUARDED = re.compile(r'="(.*)"', re.DOTALL)
 _DAMAGED = re.compile(r"[\udc80-\udcff\ufffd]")
 _LOST = "\ufffd".encode()
@@ -53,22 +54,26 @@ class Table:
     def __init__(
         self, data: bytes, likeness: Callable[[Sequence[str]], int], *, whole: bool = False
     ) -> None:
-        encoding, self._data = _decodable(data)
-        self._skipped = len(codecs.BOM_UTF8) if encoding == "utf-8-sig" else 0
-        self._codec = "gb18030" if encoding == "gb18030" else "utf-8"
-        self._whole = whole
+        encodings, self._data = _decodable(data)
+        self._skipped = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+        self._whole, self._is_over = whole, False
         self._number, self._row_begin, self._row_end = 1, -1, -1
-        head = list(itertools.islice(self._lines(), _HEAD_LINES))
-        if not head:
+        heads = {encoding: self._head(encoding) for encoding in encodings}
+        encoding, delimiter = max(
+            itertools.product(heads, _DELIMITERS),
+            key=lambda one: _score(heads[one[0]], one[1], likeness),
+        )
+        if not heads[encoding]:
             raise Unfit("FileEmpty")
-        if named := _NAMED_DELIMITER.fullmatch(head[0]):
-            self._skipped += len(head[0].encode(self._codec))
-        delimiter = named[1] if named else _delimiter(head, likeness)
+        self._codec = _codec(encoding)
+        named = _NAMED_DELIMITER.fullmatch(heads[encoding][0])
+        if named and (line := _LINE.match(self._data, self._skipped)):
+            self._skipped = line.end()
         line_end = _LINE_END.search(self._data, self._skipped)
         self.form = Form(
             kind="csv",
             encoding=encoding,
-            delimiter=delimiter,
+            delimiter=named[1] if named else delimiter,
             line_end=line_end[0].decode() if line_end else "\r\n",
             is_delimiter_named=named is not None,
         )
@@ -79,23 +84,31 @@ class Table:
         Rows are counted as a spreadsheet counts them: empty ones too, a row of many lines once.
         """
         self._row_begin = -1
-        lines = itertools.chain(self._lines(), [_END])
-        reader = csv.reader(lines, delimiter=self.form.delimiter, skipinitialspace=True)
+        reader = csv.reader(self._ended(), delimiter=self.form.delimiter, skipinitialspace=True)
         for self._number in itertools.count(1):
             try:
                 row = next(reader)
             except csv.Error:
                 raise Unfit("RowEndless", row=self._number) from None
-            if row == [_END]:
-                return
-            if row and row[-1].endswith(_END):
+            if self._is_over:
+                if row == [_END]:
+                    return
                 raise Unfit("RowEndless", row=self._number)
             if any(map(str.strip, row[COLUMNS_MAX:])):
                 raise Unfit("CellFarAway", place=f"{LETTERS[COLUMNS_MAX]}{self._number}")
-            cells = list(map(self._cell, row))
+            cells = list(map(self._cell, row)) if any(row) else []
             if any(cells):
                 yield self._number, cells
             self._row_begin = -1
+
+    def _head(self, encoding: str) -> list[str]:
+        self._codec = _codec(encoding)
+        return list(itertools.islice(self._lines(), _HEAD_LINES))
+
+    def _ended(self) -> Iterator[str]:
+        yield from self._lines()
+        self._is_over = True
+        yield _END
 
     def _lines(self) -> Iterator[str]:
         for line in _LINE.finditer(self._data, self._skipped):
@@ -132,48 +145,45 @@ class Table:
         return self._row_begin + max(row.find(_LOST), 0) + 1
 
 
-def _decodable(data: bytes) -> tuple[str, bytes]:
-    """Tell the encoding; UTF-16 is given as UTF-8, which has no end of a line within a character.
+def _codec(encoding: str) -> str:
+    return "gb18030" if encoding == "gb18030" else "utf-8"
+
+
+def _decodable(data: bytes) -> tuple[Sequence[str], bytes]:
+    """Tell which encodings it may have.
+
+    UTF-16 is given as UTF-8, which has no end of a line within a character.
 
     Raises:
         Unfit: it is UTF-16 and not well formed.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
-            return "utf-16", data.decode("utf-16").encode()
+            return ["utf-16"], data.decode("utf-16").encode()
         except UnicodeDecodeError as error:
             raise Unfit("BytesUndecodable", encoding="UTF-16", at=error.start + 1) from None
-    if data.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig", data
-    damaged_at = _not_utf8(data)
-    if damaged_at is None:
-        return "utf-8", data
-    sample = data[max(damaged_at - _SAMPLE_BYTES, 0) : damaged_at + _SAMPLE_BYTES]
-    text = sample.decode("utf-8", "replace")
-    mostly = sum(character > "\x7f" for character in text) > 10 * text.count("\ufffd")
-    return ("utf-8" if mostly else "gb18030"), data
+    utf8 = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
+    return ([utf8] if _is_utf8(data) else ["gb18030", utf8]), data
 
 
-def _not_utf8(data: bytes) -> int | None:
-    """Find a byte that is no UTF-8, without holding all the text."""
+def _is_utf8(data: bytes) -> bool:
+    """Tell whether all of it is UTF-8, without holding all the text."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(data), _CHUNK_BYTES):
         chunk = data[begin : begin + _CHUNK_BYTES]
         try:
             decoder.decode(chunk, final=begin + _CHUNK_BYTES >= len(data))
-        except UnicodeDecodeError as error:
-            return begin + error.start
-    return None
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
-def _delimiter(lines: Sequence[str], likeness: Callable[[Sequence[str]], int]) -> str:
-    """Choose what makes the likeliest header of one of the first lines, else the most columns."""
-
-    def score(delimiter: str) -> tuple[int, int]:
-        try:
-            rows = list(csv.reader(lines, delimiter=delimiter))
-        except csv.Error:
-            return 0, 0
-        return max(map(likeness, rows)), max(map(len, rows))
-
-    return max(_DELIMITERS, key=score)
+def _score(
+    lines: Sequence[str], delimiter: str, likeness: Callable[[Sequence[str]], int]
+) -> tuple[int, int]:
+    """Tell how likely a header one of the first lines makes, and how many columns one has."""
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        return 0, 0
+    return max(map(likeness, rows), default=0), max(map(len, rows), default=0)

@@ -28,6 +28,26 @@ COLUMNS = (
 )
 # What a sheet that we gave back with its errors has at its right end.
 ERRORS, MARK = "错误说明", "行标识"
+# What a column of another name may be: parts of names that institutions use. Such a column is asked
+# about and never read, for what is a 成绩 in one sheet is a 总成绩 in another.
+SAID_INSTEAD = {
+    "准考证号": ("考号", "准考证"),
+    "姓名": ("名字", "考生"),
+    "证件类型": ("证件类", "证件种"),
+    "证件号码": ("证件号", "身份证", "身份号"),
+    "出生日期": ("出生", "生日"),
+    "手机号码": ("手机", "电话", "联系"),
+    "专项职业能力名称": ("项目", "能力", "职业", "工种"),
+    "考核日期": ("考试", "考核", "鉴定"),
+    "理论成绩": ("理论", "知识"),
+    "实操成绩": ("实操", "技能", "操作"),
+    "总成绩": ("总分", "成绩", "得分"),
+    "考核结果": ("结果", "合格", "结论"),
+    "备注": ("说明",),
+    "证书编号": ("证书号", "编号"),
+    "发证日期": ("发证日", "发证时", "签发", "颁发"),
+    "发证机关": ("机关", "机构", "单位"),
+}
 # The template's example row starts with these two cells; import ignores such a row.
 EXAMPLE = ("示例000001", "示例姓名")
 ROWS_MAX = 100_000

@@ -23,7 +23,6 @@ from service.registry.people import Unfit
 COLUMNS_MAX = 52
 _ROWS_MAX = 1_048_576
 _MERGED_MAX = 200_000
-_OFTEN = {"c", "v", "is", "t"}
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})(?::([A-Z]{1,3})([0-9]{1,7}))?")
 LETTERS = tuple(
     "".join(letters)
@@ -69,15 +68,21 @@ class Page:
         self._workbook, self._part = workbook, part
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._begin_around
-        self._rarely_begun = {
+        self._begun = {
+            "c": self._begin_cell,
+            "t": self._begin_text,
+            "is": self._begin_inline,
+            "v": self._begin_value,
             "row": self._begin_row,
             "f": self._begin_formula,
-            "is": self._begin_inline,
             "rPh": self._begin_reading,
         }
-        self._rarely_ended = {
-            "row": self._end_row,
+        self._ended = {
+            "c": self._end_cell,
+            "t": self._end_text,
             "is": self._end_inline,
+            "v": self._end_text,
+            "row": self._end_row,
             "rPh": self._end_reading,
             "sheetData": self._end_data,
         }
@@ -87,6 +92,7 @@ class Page:
         self._cells: list[Cell] = []
         self._column, self._given = -1, dict[str, str]()
         self._pieces: list[str] = []
+        self._take_text = self._pieces.append
         self._has_value = self._is_formula = False
         self._formulas_until: dict[int, int] = {}
 
@@ -109,27 +115,11 @@ class Page:
             self.columns_hidden.append((int(given["min"]) - 1, int(given["max"]) - 1))
 
     def _begin(self, tag: str, given: dict[str, str]) -> None:
-        name = tag if tag in _OFTEN else local(tag)
-        if name == "c":
-            self._begin_cell(given)
-        elif name == "v":
-            self._begin_value()
-            self._parser.CharacterDataHandler = self._pieces.append
-        elif name == "t":
-            self._require(self._inside == "is")
-            self._parser.CharacterDataHandler = self._pieces.append
-        elif begin := self._rarely_begun.get(name):
+        if begin := self._begun.get(tag) or self._begun.get(local(tag)):
             begin(given)
 
     def _end(self, tag: str) -> None:
-        name = tag if tag in _OFTEN else local(tag)
-        if name == "c":
-            if self._pieces or self._is_formula or self._formulas_until:
-                self._end_cell()
-            self._inside = "row"
-        elif name in ("v", "t"):
-            self._parser.CharacterDataHandler = None
-        elif end := self._rarely_ended.get(name):
+        if end := self._ended.get(tag) or self._ended.get(local(tag)):
             end()
 
     def _begin_row(self, given: dict[str, str]) -> None:
@@ -159,6 +149,9 @@ class Page:
         self._pieces.clear()
 
     def _end_cell(self) -> None:
+        self._inside = "row"
+        if not (self._pieces or self._is_formula or self._formulas_until):
+            return
         cell = self._value("".join(self._pieces)) if self._pieces else None
         if self._is_formula or self._formulas_until.get(self._column, 0) >= self._row:
             cell = Unread("CellFormula", _shown(cell))
@@ -185,16 +178,31 @@ class Page:
         if kind == "b":
             return text in TRUE
         if kind == "d":
-            return self._workbook.moment(datetime.datetime.fromisoformat(text))
+            return self._moment(text)
         return Unread("CellError", text[:TEXT_LENGTH_MAX])
 
-    def _begin_value(self) -> None:
+    def _moment(self, text: str) -> Cell:
+        """Read a moment; a time of day or half a date stays a text."""
+        try:
+            return self._workbook.moment(datetime.datetime.fromisoformat(text))
+        except ValueError:
+            return text[:TEXT_LENGTH_MAX] or None
+
+    def _begin_value(self, _: dict[str, str]) -> None:
         self._require(self._inside == "c" and not self._has_value)
         self._has_value = True
+        self._parser.CharacterDataHandler = self._take_text
+
+    def _begin_text(self, _: dict[str, str]) -> None:
+        self._require(self._inside == "is")
+        self._parser.CharacterDataHandler = self._take_text
+
+    def _end_text(self) -> None:
+        self._parser.CharacterDataHandler = None
 
     def _begin_inline(self, _: dict[str, str]) -> None:
-        self._begin_value()
-        self._inside = "is"
+        self._require(self._inside == "c" and not self._has_value)
+        self._has_value, self._inside = True, "is"
 
     def _end_inline(self) -> None:
         self._inside = "c"

@@ -58,7 +58,9 @@ def heading(cell: Cell) -> str:
 
 def _read(data: bytes, layout: Layout, *, whole: bool) -> Iterator[layouts.Part]:
     try:
-        if kinds.is_workbook(data):
+        with spreadsheets.refused_if_broken():
+            is_workbook = kinds.is_workbook(data)
+        if is_workbook:
             yield from _workbook(data, layout, whole=whole)
         else:
             table = delimited.Table(data, lambda row: _likeness(row, layout), whole=whole)
@@ -66,19 +68,18 @@ def _read(data: bytes, layout: Layout, *, whole: bool) -> Iterator[layouts.Part]
             yield from telling.tell(table.rows(), Head(form=table.form))
     except Unfit as unfit:
         yield layouts.Problem(unfit.finding())
-    except spreadsheets.BROKEN:
-        yield layouts.Problem(Unfit("WorkbookBroken").finding())
 
 
 def _workbook(data: bytes, layout: Layout, *, whole: bool) -> Iterator[layouts.Part]:
-    """Read the sheet with the layout's name, else the only one that holds anything."""
+    """Read the sheet of the layout's name, if it holds anything, else the only one that does."""
     book = spreadsheets.Workbook(data, whole=whole)
     theirs = [sheet for sheet in book.sheets if sheet.name not in _OWN_SHEETS]
     seen = [sheet for sheet in theirs if not sheet.is_hidden]
     if not seen:
         raise Unfit("SheetMissing", sheet=layout.sheet)
-    named = [sheet for sheet in seen if sheet.name == layout.sheet]
-    others = [one for one in seen if one.name != layout.sheet and _holds_anything(book, one)]
+    filled = [sheet for sheet in seen if _holds_anything(book, sheet)]
+    named = [sheet for sheet in filled if sheet.name.strip() == layout.sheet][:1]
+    others = [sheet for sheet in filled if sheet not in named]
     names = tuple(sheet.name for sheet in others)
     head = Head(
         form=Form(kind="xlsx"),
@@ -144,7 +145,7 @@ class _Telling:
         half = math.ceil(len(self._layout.columns) / 2)
         enough = min(max(likeness), half)
         if enough < min(_HEADER_KNOWN_MIN, half):
-            raise Unfit("HeaderMissing")
+            raise Unfit("HeaderMissing" if self._page else "TableHeaderMissing")
         return next(place for place, one in enumerate(likeness) if one >= enough)
 
     def _with_header(self, head: Head) -> Head:

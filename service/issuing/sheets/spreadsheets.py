@@ -9,6 +9,7 @@ Source: ECMA-376 part 1, 18.3 and 18.8; what its strict form has of its own is n
 are not asked for.
 """
 
+import contextlib
 import datetime
 import encodings.cp437  # noqa: F401 - zipfile decodes old entry names with it and would load it late
 import io
@@ -25,7 +26,7 @@ import msgspec
 from service.issuing.sheets.layouts import Cell, Day
 from service.registry.people import Unfit
 
-BROKEN = (
+_BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
     expat.ExpatError,
@@ -63,12 +64,24 @@ class Sheet(msgspec.Struct, frozen=True):
     is_hidden: bool
 
 
+@contextlib.contextmanager
+def refused_if_broken() -> Iterator[None]:
+    """Refuse a workbook that turns out not to be what it should be, while it is taken apart."""
+    try:
+        yield
+    except Unfit:
+        raise
+    except _BROKEN:
+        raise Unfit("WorkbookBroken") from None
+
+
 class Workbook:
     """A workbook, and what its sheets share; `whole` keeps texts and times as they stand.
 
-    Raises: Unfit; one of `BROKEN` where something is not what it should be.
+    Raises: Unfit.
     """
 
+    @refused_if_broken()
     def __init__(self, data: bytes, *, whole: bool = False) -> None:
         self._archive = zipfile.ZipFile(io.BytesIO(data))
         self._entries = _entries(self._archive)
@@ -92,12 +105,13 @@ class Workbook:
         """Have a part parsed piece by piece."""
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = _refuse_doctype
-        with self._archive.open(self._entries[part.lower()]) as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                parser.Parse(chunk)
-                yield
-        parser.Parse(b"", True)
-        yield
+        with refused_if_broken():
+            with self._archive.open(self._entries[part.lower()]) as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    parser.Parse(chunk)
+                    yield
+            parser.Parse(b"", True)
+            yield
 
     def text(self, raw: str) -> str:
         """Bring a text to what is kept of it: what is cut off here was too long before."""
