@@ -3,7 +3,8 @@
 import datetime
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,19 +184,26 @@ def _symbol(pdf: bytes) -> list[bytes]:
 def pictures(pdf: bytes, page: int = 0) -> list[tuple[bytes, Box]]:
     """Every picture of a page: the bytes of its JPEG, and its place in mm from the top left."""
     with pypdfium2.PdfDocument(pdf) as document:
-        height, found = document[page].get_height(), []
-        for image in document[page].get_objects(filter=[3], max_depth=9):
+        found = []
+        for image in document[page].get_objects(filter=[3]):
             assert image.get_filters() == ["DCTDecode"]
-            matrix, jpeg = image.get_matrix(), bytes(image.get_data())
-            container = image.container
-            while container is not None:
-                matrix = matrix.multiply(container.get_matrix())
-                container = container.container
-            corners = [matrix.on_point(x, y) for x, y in ((0, 0), (1, 0), (0, 1), (1, 1))]
-            xs, ys = zip(*corners, strict=True)
-            edges = (min(xs), height - max(ys), max(xs) - min(xs), max(ys) - min(ys))
-            found.append((jpeg, Box(*(edge / POINTS_PER_MM for edge in edges))))
+            jpeg = bytes(image.get_data())
+            found.append((jpeg, _place(image, image.get_matrix(), (0, 0, 1, 1))))
     return found
+
+
+def _place(one: pypdfium2.PdfObject, matrix: pypdfium2.PdfMatrix, bounds: Sequence[float]) -> Box:
+    """Where bounds before a matrix are on the page, in mm from its top left corner."""
+    container = one.container
+    while container is not None:
+        matrix = matrix.multiply(container.get_matrix())
+        container = container.container
+    left, bottom, right, top = bounds
+    xs, ys = zip(
+        *(matrix.on_point(*at) for at in product((left, right), (bottom, top))), strict=True
+    )
+    edges = (min(xs), one.page.get_height() - max(ys), max(xs) - min(xs), max(ys) - min(ys))
+    return Box(*(edge / POINTS_PER_MM for edge in edges))
 
 
 def test_a_photo_fills_its_place_and_its_bytes_stay_what_they_are(edition: Edition) -> None:
@@ -364,12 +372,11 @@ def test_a_profile_moves_everything_as_it_says(edition: Edition) -> None:
 def _dark_squares(pdf: bytes) -> list[tuple[float, float]]:
     """The middle of every path of a page, in mm from its top left corner."""
     with pypdfium2.PdfDocument(pdf) as document:
-        height = document[0].get_height()
-        bounds = [one.get_bounds() for one in document[0].get_objects() if one.type == 2]
-    return [
-        ((left + right) / 2 / POINTS_PER_MM, (height - (bottom + top) / 2) / POINTS_PER_MM)
-        for left, bottom, right, top in bounds
-    ]
+        boxes = [
+            _place(one, pypdfium2.PdfMatrix(), one.get_bounds())
+            for one in document[0].get_objects(filter=[2])
+        ]
+    return [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
 
 
 @pytest.mark.parametrize("profile", [AS_IT_IS, PROFILE])

@@ -9,8 +9,9 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import asyncpg
 import msgspec
@@ -31,6 +32,7 @@ from service.ground.errors import (
     FacesAbsent,
     FileUnusable,
     NotYourCity,
+    PhotosOfNobody,
     PhotosRefused,
     Refusal,
     StoreUnavailable,
@@ -38,6 +40,7 @@ from service.ground.errors import (
 from service.ground.jail import Jail
 from service.ground.objects import Objects
 from service.issuing import batches, certificates
+from service.issuing.batches import oddities
 from service.issuing.batches.rows import Row
 from service.issuing.changes import Correction, Kind
 from service.issuing.photos import keeping, taking
@@ -57,9 +60,9 @@ OPERATOR, REVIEWER = f"operator-{CHENGDU}", f"reviewer-{CHENGDU}"
 PICTURES = [invented.jpeg(invented.portrait(serial, 260, 365)) for serial in range(6)]
 
 
-async def take(world: World, archive: Path, batch_id: int, by: str = OPERATOR) -> Taken:
+async def take(world: World, archive: Path, batch_id: int, laid: IO[bytes] | None = None) -> Taken:
     async with (
-        world.desk(by) as desk,
+        world.desk(OPERATOR) as desk,
         Jail(taking.DIRECTORY_JOB, taking.DRAW_JOB, concurrent=2) as children,
     ):
         async with desk.acting():
@@ -70,9 +73,9 @@ async def take(world: World, archive: Path, batch_id: int, by: str = OPERATOR) -
             candidates,
             wiring.lookup(world.settings),
             frame=wiring.photo_frame(world.settings),
-            laid=io.BytesIO(),
+            laid=laid or io.BytesIO(),
             at_once=2,
-            done=lambda _: None,
+            done=lambda *_: None,
         )
 
 
@@ -83,7 +86,8 @@ async def upload(
     with tempfile.NamedTemporaryFile(suffix=".zip") as archive:
         invented.write_photos(Path(archive.name), photos)
         taken = await take(world, Path(archive.name), batch_id)
-    await keeping.store(Objects.open(world.settings.store_address), taken, keep_good=keep_good)
+    objects = Objects.open(world.settings.store_address)
+    await keeping.store(objects, taken, keep_good=keep_good, done=lambda _: None)
     async with world.desk(OPERATOR) as desk, desk.acting():
         return taken, await keeping.keep(desk.connection, desk.actor, batch_id, taken)
 
@@ -194,15 +198,14 @@ async def test_with_an_error_nothing_is_kept_unless_the_good_ones_are_wanted(wor
 
 
 async def test_no_name_and_no_number_is_shown_whole(world: World) -> None:
-    given = rows(2)
+    given = rows(3)
     batch_id = await world.import_rows(CHENGDU, given)
     stranger = rows(1, serial=77)[0].id_number
-    _, kept = await upload(world, batch_id, {})
-    assert kept.count == 0
     taken, _ = await upload(
         world,
         batch_id,
         {
+            f"{given[2].id_number}.jpg": PICTURES[2],
             f"{given[0].id_number}.jpg": b"no picture",
             f"a/{given[1].id_number}.jpg": PICTURES[0],
             f"b/{given[1].id_number}.jpg": PICTURES[1],
@@ -229,24 +232,51 @@ async def test_of_two_files_for_one_person_none_is_chosen(world: World) -> None:
     )
     batch_id = await world.import_rows(CHENGDU, [*twice, other, passport])
     taken, kept = await upload(
-        world,
-        batch_id,
-        {f"{twice[0].id_number}.jpg": PICTURES[0], "ZK9.jpg": PICTURES[0]},
-        keep_good=True,
+        world, batch_id, named([*twice]) | {"ZK9.jpg": PICTURES[0]}, keep_good=True
     )
     assert [one.code for one in taken.errors] == ["PhotoRepeated", "PhotoRepeated"]
-    assert kept.count == 0
+    assert kept.count == 1
     _, kept = await upload(world, batch_id, {"ZK9.jpg": PICTURES[0]})
-    assert [one.row_number for one in kept.missing] == [3, 10]  # both rows of that person have it
+    assert [one.row_number for one in kept.missing] == [10]  # both rows of that person have it
 
 
 async def test_a_name_that_means_two_persons_is_neither_ones(world: World) -> None:
     one, other = rows(2)
     other = msgspec.structs.replace(other, admission_number=one.id_number)
     batch_id = await world.import_rows(CHENGDU, [one, other])
-    taken, _ = await upload(world, batch_id, {f"{one.id_number}.jpg": PICTURES[0]}, keep_good=True)
-    assert [finding.code for finding in taken.errors] == ["PhotoAmbiguous"]
-    assert not taken.portraits
+    with pytest.raises(PhotosRefused) as refused:
+        await upload(world, batch_id, {f"{one.id_number}.jpg": PICTURES[0]}, keep_good=True)
+    (finding,) = refused.value.findings
+    assert (finding.code, finding.rows) == ("PhotoAmbiguous", (2, 3))
+
+
+async def test_an_archive_of_other_people_is_refused_and_nothing_is_stored(world: World) -> None:
+    batch_id = await world.import_rows(CHENGDU, rows(1))
+    others = await world.import_rows(CHENGDU, rows(1, serial=60))
+    for photos in ({}, named(rows(1, serial=60)), {"1.jpg": PICTURES[0], "张三.jpg": PICTURES[1]}):
+        with pytest.raises(PhotosOfNobody):
+            await upload(world, batch_id, photos)
+    assert stored(world) == set()
+    assert (await upload(world, others, named(rows(1, serial=60))))[1].count == 1
+
+
+async def test_of_a_name_only_what_a_picture_ends_with_is_left_away(world: World) -> None:
+    given = [
+        msgspec.structs.replace(row, admission_number=number)
+        for row, number in zip(rows(4), ("2026", "ZK7", "ZK70", "ZK71"), strict=True)
+    ]
+    batch_id = await world.import_rows(CHENGDU, given)
+    photos = {
+        "2026.001": PICTURES[0],
+        "2026.Li": PICTURES[0],
+        "2026(1).jpg": PICTURES[0],
+        "ZK7.jpg.JPG": PICTURES[1],
+        "ＺＫ７０．ｊｐｇ": PICTURES[2],
+        "\u202eZK71.jpg": PICTURES[3],
+    }
+    taken, kept = await upload(world, batch_id, photos)
+    assert (len(taken.surplus), kept.count) == (3, 3)
+    assert [one.row_number for one in kept.missing] == [2]
 
 
 async def test_while_the_batch_is_open_a_later_photo_takes_the_place_of_the_earlier(
@@ -279,24 +309,45 @@ async def test_the_same_picture_for_two_people_is_a_warning(world: World) -> Non
     _, kept = await upload(
         world, batch_id, named(given) | {f"{given[2].id_number}.jpg": PICTURES[0]}
     )
-    assert [(one.code, one.rows) for one in kept.alike] == [("PhotosAlike", (2, 4))]
+    async with world.desk(OPERATOR) as desk, desk.acting():
+        shared = await oddities.shared_photos(desk.connection, batch_id)
+    assert [(one.code, one.rows) for one in shared] == [("odd-04-photo-shared", (2, 4))]
     assert kept.missing == ()
 
 
-async def test_a_row_that_is_mended_to_another_person_has_lost_the_photo(world: World) -> None:
-    given = rows(2)
+async def test_who_changes_places_with_another_has_lost_the_photo_and_who_does_not_keeps_it(
+    world: World,
+) -> None:
+    given = rows(4)
     batch_id = await world.import_rows(CHENGDU, given)
-    taken, _ = await upload(world, batch_id, named(given))
-    async with world.connection() as connection:
-        await connection.execute("alter table result disable trigger user")
-        await connection.execute(
-            "update result set person_key = sha256(person_key) where row_number = 2"
-        )
+    taken, _ = await upload(
+        world,
+        batch_id,
+        {f"{one.admission_number}.jpg": PICTURES[at] for at, one in enumerate(given)},
+    )
+    first, second, third, _ = given
+    swapped = [
+        msgspec.structs.replace(first, admission_number=second.admission_number),
+        msgspec.structs.replace(second, admission_number=first.admission_number),
+        msgspec.structs.replace(third, remark="更正"),
+    ]
+    async with world.desk(OPERATOR) as desk, desk.acting():
+        await world.join_at(desk, batch_id, swapped)
     async with world.desk(OPERATOR) as desk, desk.acting():
         held = await keeping.candidates(desk.connection, desk.actor, batch_id)
-        assert [one.has_photo for one in held] == [False, True]
+        assert [one.has_photo for one in held] == [False, False, True, True]
         again = await keeping.keep(desk.connection, desk.actor, batch_id, taken)
-    assert (again.count, [one.row_number for one in again.missing]) == (1, [2])
+    assert (again.count, [one.row_number for one in again.missing]) == (2, [2, 3])
+
+
+async def test_where_photos_find_no_room_the_store_is_blamed_and_not_the_archive(
+    world: World, tmp_path: Path
+) -> None:
+    given = rows(2)
+    batch_id = await world.import_rows(CHENGDU, given)
+    invented.write_photos(tmp_path / "photos.zip", named(given))
+    with FileIO("/dev/full", "w") as full, pytest.raises(StoreUnavailable):
+        await take(world, tmp_path / "photos.zip", batch_id, laid=cast("IO[bytes]", full))
 
 
 async def test_a_city_gives_photos_to_its_own_batches_and_only_its_operators_do(
@@ -316,10 +367,9 @@ async def test_a_city_gives_photos_to_its_own_batches_and_only_its_operators_do(
     async with world.desk(f"operator-{MIANYANG}") as desk, desk.acting():
         assert await desk.connection.fetch("select * from photo") == []
     own = await world.import_rows(MIANYANG, rows(1, serial=9))
-    beyond: dict[int, type[Refusal]] = {batch_id: BatchNotOpen, own: NotYourCity}
-    for wanted, refusal in beyond.items():
+    for wanted in (batch_id, own):
         async with world.desk(f"operator-{MIANYANG}") as desk:
-            with pytest.raises(refusal):
+            with pytest.raises(BatchNotOpen):
                 async with desk.acting():
                     await desk.connection.execute(
                         "insert into photo (batch_id, city_code, person_key, sha256, uploaded_by)"
@@ -553,9 +603,9 @@ async def test_a_jail_that_was_taken_over_cannot_hand_out_anything_but_a_photo(
 ) -> None:
     batch_id = await world.import_rows(CHENGDU, rows(2))
     monkeypatch.setattr(taking, "DRAW_JOB", "tests.jailed:hand_out")
-    taken, kept = await upload(world, batch_id, named(rows(2)), keep_good=True)
-    assert [one.code for one in taken.errors] == ["PhotoDamaged"] * 2
-    assert (kept.count, taken.portraits) == (0, {})
+    with pytest.raises(PhotosRefused) as refused:
+        await upload(world, batch_id, named(rows(2)), keep_good=True)
+    assert [one.code for one in refused.value.findings] == ["PhotoDamaged"] * 2
     monkeypatch.setattr(taking, "DIRECTORY_JOB", "tests.jailed:reach_out")
     with pytest.raises(ArchiveRefused):
         await upload(world, batch_id, named(rows(1)))

@@ -300,6 +300,27 @@ def test_what_is_no_whole_picture_is_refused_by_its_content(kind: str) -> None:
     assert fault(content) is expected
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1", "HEIC"),
+        (b"\0\0\0\x20ftypavif", "AVIF"),
+        (b"RIFF\x0a\0\0\0WEBPVP8 ", "WebP"),
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><svg/>", "SVG"),
+        (b"  \n<svg onload='x'/>", "SVG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"MZ\x90\0", "其他格式 another format"),
+    ],
+)
+def test_another_format_is_named_so_that_somebody_knows_what_to_do(
+    content: bytes, kind: str
+) -> None:
+    assert draw(content) == [Portrait(fault=Fault.FORMAT_UNKNOWN, kind=pictures.Kind(kind))]
+
+
 def test_what_is_not_what_the_directory_says_is_damaged() -> None:
     packer = zlib.compressobj(wbits=-15)
     packed = packer.compress(JPEG) + packer.flush()

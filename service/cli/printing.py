@@ -114,11 +114,13 @@ async def pdf(
 @_to_option
 @acting.act(changes=False)
 async def preview(settings: Settings, desk: Desk, run_id: int, to: Path) -> None:
-    """写出整面预览，标明样张 / Write whole faces for the screen, marked 样张."""
+    """写出整面预览，标明样张，至多前 1000 张 / Write whole faces for the screen, marked 样张."""
     async with desk.acting():
         round_ = await faces.of_run(desk.connection, desk.actor, run_id, preview=True)
     acting.write(to, await _drawn(settings, round_, Profile(), preview=True))
-    terminal.say(f"已写入 written: {to}（样张 preview，{len(round_.serials)} 页）")
+    shown, count = len(round_.serials), round_.run.line_count
+    rest = f"；任务共 {count} 张，只预览前 {shown} 张 the first {shown} of {count}"
+    terminal.say(f"已写入 written: {to}（样张 preview，{shown} 页{rest if shown < count else ''}）")
 
 
 @print_group.command("list")

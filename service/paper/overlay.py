@@ -7,9 +7,9 @@ marked 样张 and with a code that cannot be read. Refused before anything is pr
 that no font draws, and a code or a photo that is another certificate's.
 """
 
-import base64
 import datetime
 import hashlib
+import io
 import itertools
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,12 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import PIL.Image
 
 from service.ground.errors import BlankEditionUnknown
-from signing import Form, Record, drawable, qr, token
+from signing import Form, Record, drawable, parts, qr, token
 from signing.errors import FaceNotDrawn
-from signing.render import bars
+from signing.parts import Part
 
 _FILE = "edition.toml"
 _MARK_FROM_EDGE_MM = 15.0
@@ -166,13 +167,15 @@ def render(
         FaceNotDrawn: a character that no font draws, or code or photo of another certificate.
         StatementRefused, StatementTooLong: its text is no code of ours.
     """
+    put_in: list[Part] = []
     facts = {
         "preview": preview,
         "profile": Profile() if preview else profile,
         "words": FIELDS,
-        "sheets": [_facts(sheet, edition.drawable) for sheet in sheets],
+        "sheets": [_facts(sheet, edition.drawable, put_in) for sheet in sheets],
     }
-    return edition.form.render(msgspec.json.encode(facts), rendered_at=rendered_at)
+    pdf = edition.form.render(msgspec.json.encode(facts), rendered_at=rendered_at)
+    return parts.fill(pdf, dict(enumerate(put_in, start=1)))
 
 
 def calibration(
@@ -222,7 +225,8 @@ def off_sheet(layout: Layout, profile: Profile) -> Iterator[str]:
                 break
 
 
-def _facts(sheet: Sheet, drawn: frozenset[int]) -> dict[str, object]:
+def _facts(sheet: Sheet, drawn: frozenset[int], put_in: list[Part]) -> dict[str, object]:
+    """Tell what Typst lays out; code and photo, which it only leaves room for, are `put_in`."""
     values = _values(sheet)
     for character in "".join([*values.values(), sheet.serial]):
         if ord(character) not in drawn:
@@ -233,9 +237,13 @@ def _facts(sheet: Sheet, drawn: frozenset[int]) -> dict[str, object]:
     facts: dict[str, object] = {"values": values, "serial": sheet.serial}
     if sheet.qr_text is not None:
         modules = _modules(sheet.record, sheet.qr_text)
-        facts |= {"modules": len(modules), "path": bars(modules)}
+        put_in.append(parts.code(modules))
+        facts["code"] = {"part": len(put_in), "modules": len(modules)}
     if sheet.photo is not None:
-        facts["photo"] = base64.b64encode(sheet.photo).decode()
+        with PIL.Image.open(io.BytesIO(sheet.photo)) as image:
+            width, height = image.size
+        put_in.append(parts.photo(sheet.photo, (width, height)))
+        facts["photo"] = {"part": len(put_in), "width": width, "height": height}
     return facts
 
 

@@ -12,10 +12,35 @@ create table photo (
     uploaded_at timestamptz not null default now(),
     primary key (batch_id, person_key)
 );
-comment on table photo is 'Portraits of a batch''s persons, whose bytes lie under their digest in the store before the row is written. A row that is mended to another person has none of them.';
+comment on table photo is 'Portraits of a batch''s persons, whose bytes lie under their digest in the store before the row is written. Where a row''s person or admission number is mended, the photos of who stood and who stands there go: whose they are is not certain.';
 
-create trigger batch_is_open before insert or update or delete on photo
-    for each row execute function batch_is_open();
+create function photo_is_of_open_batch() returns trigger language plpgsql as $$
+begin
+    perform from batch where batch_id = new.batch_id and city_code = new.city_code
+        and state in ('draft', 'returned') for share;
+    if not found then
+        raise exception 'the batch is not open for this photo'
+            using errcode = 'integrity_constraint_violation', constraint = 'batch_is_open';
+    end if;
+    return new;
+end
+$$;
+create trigger batch_is_open before insert or update on photo
+    for each row execute function photo_is_of_open_batch();
+
+create function photo_of_mended_row() returns trigger language plpgsql
+    security definer set search_path = public, pg_temp as $$
+begin
+    delete from photo where batch_id = new.batch_id
+        and person_key in (old.person_key, new.person_key);
+    return null;
+end
+$$;
+create trigger photo_of_mended_row after update on result for each row
+    when ((old.person_key, old.admission_number)
+        is distinct from (new.person_key, new.admission_number))
+    execute function photo_of_mended_row();
+
 create trigger append_only_whole before truncate on photo
     for each statement execute function refuse_change();
 

@@ -1,23 +1,24 @@
 """Keeping: which portrait each person of a batch has, while the batch is open.
 
-The bytes are durable before the row is. A photo belongs to a person of a batch, so that a row which
-is mended to another person has none, and a later upload takes the place of an earlier one. What a
-certificate bears is read from here as the batch is approved, and never changes after.
+The bytes are durable before the row is. A photo belongs to a person of a batch, and a later upload
+takes the place of an earlier one. Where a row's person or admission number is mended, nobody may
+say any more whose the photo was, and the person has none. What a certificate bears is read from
+here as the batch is approved, and never changes after.
 """
 
 import itertools
+from collections.abc import Callable
 
 import msgspec
 
 from service.ground import statements
 from service.ground.db import Connection
-from service.ground.errors import BatchNotOpen, BatchUnknown, Finding, PhotosRefused
+from service.ground.errors import BatchNotOpen, BatchUnknown, PhotosOfNobody, PhotosRefused
 from service.ground.objects import Objects
 from service.issuing.photos.taking import Candidate, Taken
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.journal import Act
-from service.registry.people import Unfit
 
 _sql = statements.beside(__file__)
 
@@ -28,7 +29,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     replaced_count: int
     missing: tuple[Candidate, ...]
-    alike: tuple[Finding, ...]
 
 
 class _Batch(msgspec.Struct, frozen=True):
@@ -36,16 +36,11 @@ class _Batch(msgspec.Struct, frozen=True):
     is_open: bool
 
 
-class _Alike(msgspec.Struct, frozen=True):
-    rows: list[int]
-
-
 _STORED_AT_ONCE = 64
 
 _lock_batch = _sql.perhaps("lock_batch", _Batch)
 _candidates = _sql.many("candidates", Candidate)
 _keep_photos = _sql.many("keep_photos", bool)
-_alike = _sql.many("alike", _Alike)
 
 
 async def candidates(connection: Connection, actor: Actor, batch_id: int) -> list[Candidate]:
@@ -59,22 +54,34 @@ async def candidates(connection: Connection, actor: Actor, batch_id: int) -> lis
     return await _candidates(connection, batch_id=batch_id)
 
 
-async def store(objects: Objects, taken: Taken, *, keep_good: bool) -> None:
+async def store(
+    objects: Objects, taken: Taken, *, keep_good: bool, done: Callable[[int], None]
+) -> None:
     """Make portraits durable, of a file with errors only where the good ones are wanted alone.
+
+    `done` is told how many are.
 
     Raises:
         PhotosRefused: with every error of the file.
+        PhotosOfNobody: there is none to keep.
         StoreUnavailable: some may be stored, which harms nobody.
     """
-    if taken.errors and not keep_good:
+    if taken.errors and not (keep_good and taken.portraits):
         raise PhotosRefused(taken.errors, count=len(taken.errors))
-    blobs = taken.blobs()
+    if not taken.portraits:
+        name = taken.surplus[0] if taken.surplus else "–"
+        raise PhotosOfNobody(count=len(taken.surplus), name=name)
+    blobs, stored_count = taken.blobs(), 0
     while some := list(itertools.islice(blobs, _STORED_AT_ONCE)):
         await objects.put_all(some)
+        stored_count += len(some)
+        done(stored_count)
 
 
 async def keep(connection: Connection, actor: Actor, batch_id: int, taken: Taken) -> Kept:
     """Give a batch's persons the portraits that were stored, in the place of any they had.
+
+    A row that was mended meanwhile gets none.
 
     Raises: what `candidates` does.
     """
@@ -84,8 +91,9 @@ async def keep(connection: Connection, actor: Actor, batch_id: int, taken: Taken
         batch_id=batch_id,
         city_code=batch.city_code,
         account_name=actor.account_name,
-        person_keys=[*taken.portraits],
-        sha256s=[sha256 for sha256, _, _ in taken.portraits.values()],
+        person_keys=[one.whose.person_key for one in taken.portraits],
+        admission_numbers=[one.whose.admission_number for one in taken.portraits],
+        sha256s=[one.sha256 for one in taken.portraits],
     )
     held = await _candidates(connection, batch_id=batch_id)
     kept = Kept(
@@ -94,7 +102,6 @@ async def keep(connection: Connection, actor: Actor, batch_id: int, taken: Taken
         missing=tuple(
             sorted((one for one in held if not one.has_photo), key=lambda one: not one.passed)
         ),
-        alike=tuple(await alike(connection, batch_id)),
     )
     detail = {
         "sha256": taken.archive_sha256.hex(),
@@ -108,15 +115,6 @@ async def keep(connection: Connection, actor: Actor, batch_id: int, taken: Taken
         connection, actor, Act.PHOTOS_KEEP, str(batch_id), detail, city_code=batch.city_code
     )
     return kept
-
-
-async def alike(connection: Connection, batch_id: int) -> list[Finding]:
-    """Name the rows of different persons that have the very same photo."""
-    finding = Unfit("PhotosAlike").finding(column="照片")
-    return [
-        msgspec.structs.replace(finding, rows=tuple(one.rows))
-        for one in await _alike(connection, batch_id=batch_id)
-    ]
 
 
 async def _open_batch(connection: Connection, batch_id: int) -> _Batch:

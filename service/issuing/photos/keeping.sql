@@ -4,18 +4,20 @@ select city_code, state in ('draft', 'returned') as is_open from batch where bat
 for update;
 
 -- candidates(batch_id) -> [Candidate]
--- The rows of a batch; a photo is theirs only while their person is the one it was taken for.
+-- The rows of a batch.
 select row_number, admission_number, person_key, passed, sha256 is not null as has_photo
 from result left join photo using (batch_id, person_key)
 where batch_id = :batch_id order by row_number limit 200000;
 
--- keep_photos(batch_id, city_code, account_name, person_keys, sha256s) -> [bool]
--- Whether each took the place of another; only of persons whom the batch still has.
+-- keep_photos(batch_id, city_code, account_name, person_keys, admission_numbers, sha256s) -> [bool]
+-- Whether each took the place of another; only of rows that are still as their photo was named by.
 with given as (
-    select person_key, sha256 from unnest(:person_keys::bytea[], :sha256s::bytea[])
-        as given (person_key, sha256)
+    select person_key, sha256
+    from unnest(:person_keys::bytea[], :admission_numbers::text[], :sha256s::bytea[])
+        as given (person_key, admission_number, sha256)
     where exists (select from result where batch_id = :batch_id
-        and result.person_key = given.person_key)
+        and (result.person_key, result.admission_number)
+            = (given.person_key, given.admission_number))
 ), before as (
     select person_key from photo where batch_id = :batch_id
 ), kept as (
@@ -26,11 +28,3 @@ with given as (
     returning person_key
 )
 select person_key in (select person_key from before) as replaced from kept;
-
--- alike(batch_id) -> [_Alike]
--- The rows of different persons that have the very same photo.
-select array_agg(row_number order by row_number) as rows
-from photo join result using (batch_id, person_key)
-where batch_id = :batch_id
-group by sha256 having count(distinct person_key) > 1
-order by min(row_number) limit 1000;

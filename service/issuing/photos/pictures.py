@@ -9,9 +9,11 @@ Source: PKWARE APPNOTE 6.3.10, 4.3.7 (local header).
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -36,11 +38,29 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     deflated: bool
 
 
+class Kind(StrEnum):
+    """What a file is that is taken for a photo and is none, so that somebody knows what to do."""
+
+    HEIC = "HEIC"
+    AVIF = "AVIF"
+    WEBP = "WebP"
+    JPEG_XL = "JPEG XL"
+    JPEG_2000 = "JPEG 2000"
+    GIF = "GIF"
+    BMP = "BMP"
+    TIFF = "TIFF"
+    SVG = "SVG"
+    PDF = "PDF"
+    PSD = "PSD"
+    OTHER = "其他格式 another format"
+
+
 class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     """A portrait, or what is wrong; `width` and `height` of the picture that came, in pixels."""
 
     jpeg: bytes = b""
     fault: Fault | None = None
+    kind: Kind | None = None
     width: int = 0
     height: int = 0
 
@@ -56,6 +76,19 @@ PIXELS_MAX: Final = {_Jpeg: 50_000_000, PngImageFile: 25_000_000}
 """What phones take; a JPEG is decoded as small as is needed, a PNG only whole."""
 DPI, DPI_MIN = 300, 150
 """Below 150 dpi a printed face shows its squares; a one-inch picture (295 by 413) has 214 [A]."""
+_KINDS = (
+    (Kind.AVIF, re.compile(rb"....ftypavi[fs]", re.DOTALL)),
+    (Kind.HEIC, re.compile(rb"....ftyp(?:he[a-z]{2}|mif1|msf1)", re.DOTALL)),
+    (Kind.WEBP, re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    (Kind.JPEG_XL, re.compile(rb"\xff\x0a|\0\0\0\x0cJXL ")),
+    (Kind.JPEG_2000, re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
+    (Kind.GIF, re.compile(rb"GIF8")),
+    (Kind.BMP, re.compile(rb"BM")),
+    (Kind.TIFF, re.compile(rb"II\*\0|MM\0\*")),
+    (Kind.SVG, re.compile(rb"(?:\xef\xbb\xbf)?\s{0,99}<(?:svg|\?xml|!--|!DOCTYPE svg)")),
+    (Kind.PDF, re.compile(rb"%PDF-")),
+    (Kind.PSD, re.compile(rb"8BPS")),
+)
 _QUALITY = 85  # 15 to 40 kB a portrait
 _CUT_ABOVE = 0.1  # of what is too tall; the rest is cut below [A]
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -107,7 +140,7 @@ def _content(entry: memoryview, part: Part) -> bytes:
 def _portrait(content: bytes, width: int, height: int) -> Portrait:
     reader = _reader(content)
     if reader is None:
-        return Portrait(fault=Fault.FORMAT_UNKNOWN)
+        return Portrait(fault=Fault.FORMAT_UNKNOWN, kind=_kind(content))
     seen = Portrait(fault=Fault.DAMAGED)
     try:
         with reader(io.BytesIO(content)) as image:
@@ -126,6 +159,10 @@ def _reader(content: bytes) -> type[_Jpeg | PngImageFile] | None:
     if content.startswith(b"\xff\xd8\xff"):
         return _Jpeg
     return PngImageFile if content.startswith(b"\x89PNG\r\n\x1a\n") else None
+
+
+def _kind(content: bytes) -> Kind:
+    return next((kind for kind, mark in _KINDS if mark.match(content)), Kind.OTHER)
 
 
 def _drawn(image: ImageFile, width: int, height: int) -> bytes:

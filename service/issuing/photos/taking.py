@@ -10,7 +10,9 @@ and is laid down in a nameless file until it is known whether any of it will be 
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Final
 
@@ -23,6 +25,7 @@ from service.ground.errors import (
     Finding,
     JailFault,
     JailLimitExceeded,
+    StoreUnavailable,
 )
 from service.ground.jail import Jail, Limits
 from service.issuing.photos import archives, pictures
@@ -40,6 +43,10 @@ DRAW_JOB: Final = "service.issuing.photos.pictures:draw"
 _DRAWING = Limits(memory_bytes=512 << 20, cpu_seconds=3, wall_seconds=6, output_bytes=16 << 20)
 _GROUP_COUNT_MAX, _GROUP_BYTES_MAX = 16, 8 << 20
 _HOSTILE_MAX = 20
+_SUFFIXES = re.compile(
+    r"(?:\.(?:JPE?G|JPE|JFIF|PNG|HEI[CF]|AVIF|WEBP|JXL|GIF|BMP|TIFF?|SVG|PDF|PSD))+$"
+)
+"""What a picture's name may end with, twice where the first was hidden; any other dot stays."""
 _ANYWAY = (Fault.NAME_UNSAFE, Fault.NESTED)  # told whether or not a row waits for it
 _FACTS = {
     "bytes_max": f"{archives.PHOTO_BYTES_MAX >> 20} MB",
@@ -64,23 +71,29 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return "合格" if self.passed else "不合格"
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """What came out of an archive: portraits by person, files that no row waits for, and errors.
+class Drawn(msgspec.Struct, frozen=True):
+    """One person's portrait, the row that its file was named by, and where it is laid down."""
 
-    `portraits` tells the SHA-256 of each and where it lies in `laid`.
-    """
+    whose: Candidate
+    sha256: bytes
+    start: int
+    length: int
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out of an archive: a portrait a person, files of nobody's in the batch, errors."""
 
     archive_sha256: bytes
-    portraits: Mapping[bytes, tuple[bytes, int, int]]
+    portraits: tuple[Drawn, ...]
     surplus: tuple[str, ...]
     errors: tuple[Finding, ...]
     laid: IO[bytes]
 
     def blobs(self) -> Iterator[bytes]:
         """Read the portraits again, one after the other."""
-        for _, start, length in self.portraits.values():
-            self.laid.seek(start)
-            yield self.laid.read(length)
+        for one in self.portraits:
+            self.laid.seek(one.start)
+            yield self.laid.read(one.length)
 
 
 async def take(
@@ -92,21 +105,22 @@ async def take(
     frame: Frame,
     laid: IO[bytes],
     at_once: int,
-    done: Callable[[int], None],
+    done: Callable[[int, int], None],
 ) -> Taken:
     """Take the portraits of a batch's candidates out of an archive; nothing of it is kept yet.
 
-    They are laid down in `laid`. `done` is told how many files are drawn; so many groups are drawn
-    `at_once`.
+    They are laid down in `laid`. `done` is told how many files are drawn, and of how many; so many
+    groups are drawn `at_once`.
 
     Raises:
         ArchiveRefused: it is no ZIP, is damaged, or was made to do harm.
         FileUnusable: it cannot be read.
+        StoreUnavailable: nothing more can be laid down.
         JailLimitExceeded, JailFault, JailUnavailable.
     """
     try:
         with path.open("rb") as file:
-            digest = asyncio.create_task(asyncio.to_thread(_digest, path))
+            digest = asyncio.create_task(asyncio.to_thread(_digest, file))
             try:
                 directory = await _directory(file, children)
                 wanted, surplus, errors = _match(directory.entries, candidates, lookup)
@@ -118,13 +132,17 @@ async def take(
         raise FileUnusable(path=path, reason=error.strerror) from error
     errors = sorted([*errors, *faults], key=lambda finding: finding.row or 0)
     return Taken(
-        archive_sha256=sha256, portraits=portraits, surplus=surplus, errors=tuple(errors), laid=laid
+        archive_sha256=sha256,
+        portraits=tuple(portraits),
+        surplus=surplus,
+        errors=tuple(errors),
+        laid=laid,
     )
 
 
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+def _digest(file: BufferedReader) -> bytes:
+    """Hash a file whole, while others read places of it."""
+    return hashlib.file_digest(file, "sha256").digest()
 
 
 async def _directory(file: IO[bytes], children: Jail) -> Directory:
@@ -163,7 +181,7 @@ def _match(
     for entry in entries:
         whose = _whose(entry, named, lookup)
         if len({one.person_key for one in whose}) > 1:
-            errors.append(_of_file(Fault.AMBIGUOUS, entry, whose[0]))
+            errors.append(_of_file(Fault.AMBIGUOUS, entry, *whose))
         elif entry.fault in _ANYWAY or (entry.fault and whose):
             errors.append(_of_file(entry.fault, entry, *whose[:1]))
         elif whose:
@@ -179,7 +197,7 @@ def _match(
 def _whose(
     entry: Entry, named: Mapping[str | bytes, Sequence[Candidate]], lookup: Lookup
 ) -> list[Candidate]:
-    stem = people.tidy(_parts(entry)[1])
+    stem = _SUFFIXES.sub("", people.tidy(entry.name.rpartition("/")[2]))
     keys: tuple[str | bytes, ...] = (stem, *(lookup.person_key(kind, stem) for kind in IdKind))
     return [candidate for key in keys for candidate in named.get(key, ())]
 
@@ -195,10 +213,13 @@ class _Drawing:
         self._hostile_count = 0
 
     async def every(
-        self, wanted: Sequence[tuple[Entry, Candidate]], at_once: int, done: Callable[[int], None]
-    ) -> tuple[dict[bytes, tuple[bytes, int, int]], list[Finding]]:
-        """Draw all; returns where each person's portrait lies, and errors."""
-        portraits: dict[bytes, tuple[bytes, int, int]] = {}
+        self,
+        wanted: Sequence[tuple[Entry, Candidate]],
+        at_once: int,
+        done: Callable[[int, int], None],
+    ) -> tuple[list[Drawn], list[Finding]]:
+        """Draw all; returns the portraits and errors."""
+        portraits: list[Drawn] = []
         faults: list[Finding] = []
         groups = _groups(wanted)
 
@@ -207,10 +228,10 @@ class _Drawing:
                 drawn = await self._draw([entry for entry, _ in group])
                 for (entry, whose), one in zip(group, drawn, strict=True):
                     if one.fault:
-                        faults.append(_of_file(one.fault, entry, whose, **self._sizes(one)))
+                        faults.append(_of_file(one.fault, entry, whose, **self._facts(one)))
                     else:
-                        portraits[whose.person_key] = self._lay_down(one.jpeg)
-                done(len(portraits) + len(faults))
+                        portraits.append(self._lay_down(whose, one.jpeg))
+                done(len(portraits) + len(faults), len(wanted))
 
         workers = [asyncio.create_task(work()) for _ in range(at_once)]
         try:
@@ -244,19 +265,24 @@ class _Drawing:
             raise _refused(Fault.ARCHIVE_HOSTILE)
         return [Portrait(fault=Fault.BEYOND_LIMITS)]
 
-    def _sizes(self, one: Portrait) -> dict[str, int]:
+    def _facts(self, one: Portrait) -> dict[str, object]:
         width_min, height_min = pictures.least(self._frame.pixels)
         return {
+            "kind": one.kind or "",
             "width": one.width,
             "height": one.height,
             "width_min": width_min,
             "height_min": height_min,
         }
 
-    def _lay_down(self, jpeg: bytes) -> tuple[bytes, int, int]:
+    def _lay_down(self, whose: Candidate, jpeg: bytes) -> Drawn:
         start = self._laid.tell()
-        self._laid.write(jpeg)
-        return hashlib.sha256(jpeg).digest(), start, len(jpeg)
+        try:
+            self._laid.write(jpeg)
+            self._laid.flush()
+        except OSError as error:
+            raise StoreUnavailable(reason=error.strerror) from error
+        return Drawn(whose, hashlib.sha256(jpeg).digest(), start, len(jpeg))
 
 
 def _groups(wanted: Iterable[tuple[Entry, Candidate]]) -> Iterator[list[tuple[Entry, Candidate]]]:
@@ -271,26 +297,22 @@ def _groups(wanted: Iterable[tuple[Entry, Candidate]]) -> Iterator[list[tuple[En
         yield group
 
 
-def _of_file(
-    fault: Fault, entry: Entry, whose: Candidate | None = None, **facts: object
-) -> Finding:
-    unfit = Unfit(fault, **_FACTS, **facts)
-    return unfit.finding(whose.row_number if whose else None, "照片", _shown(entry))
+def _of_file(fault: Fault, entry: Entry, *whose: Candidate, **facts: object) -> Finding:
+    finding = Unfit(fault, **_FACTS, **facts).finding(column="照片", value=_shown(entry))
+    rows = sorted({one.row_number for one in whose})
+    if len(rows) > 1:
+        return msgspec.structs.replace(finding, rows=tuple(rows))
+    return msgspec.structs.replace(finding, row=rows[0] if rows else None)
 
 
 def _refused(fault: Fault) -> ArchiveRefused:
     return ArchiveRefused((Unfit(fault, **_FACTS).finding(),))
 
 
-def _parts(entry: Entry) -> tuple[str, str, str]:
-    """Part a file's name into the folders, the stem, and what ends it."""
-    folders, slash, name = entry.name.rpartition("/")
-    stem, dot, suffix = name.rpartition(".")
-    return folders + slash, stem if dot else name, dot + suffix if dot else ""
-
-
 def _shown(entry: Entry) -> str:
     """Show a file's name without the number that it may be; folders stay, for they lead to it."""
-    folders, stem, suffix = _parts(entry)
+    folders, slash, name = entry.name.rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    stem, suffix = (stem, dot + suffix) if dot else (name, "")
     masked = people.mask_id(stem) if any(map(str.isdigit, stem)) else stem
-    return cells.shown(folders + masked + suffix)
+    return cells.shown(folders + slash + masked + suffix)

@@ -30,6 +30,7 @@ from service.paper.blanks import PaperKind, Series
 from service.paper.overlay import Remark
 from service.paper.printers import Kept
 from service.paper.printing import Run, State
+from service.paper.printing.planning import LINES_MAX
 from service.registry import accounts
 from service.registry.accounts import Actor
 from service.registry.journal import Act
@@ -39,6 +40,8 @@ from signing import examine
 _sql = statements.beside(__file__)
 
 _NO_SERIAL = "样张"
+PREVIEW_MAX = 1000
+"""Whole faces cost twice the memory of an overlay: 1000 of them, with photos, less than 1 GB."""
 
 
 class Face(Certificate, frozen=True, kw_only=True):
@@ -66,6 +69,8 @@ _count_pdf = _sql.one("count_pdf", int)
 async def of_run(connection: Connection, actor: Actor, run_id: int, *, preview: bool) -> Round:
     """Return what is to be printed on the drawn sheets, or seen before any is drawn.
 
+    A preview has the first `PREVIEW_MAX` alone.
+
     Raises:
         RunUnknown, RunInOtherState: there is none in this city, or nothing of it is drawn.
         RunFallen: naming the certificates that stand no more; none for a preview.
@@ -77,7 +82,8 @@ async def of_run(connection: Connection, actor: Actor, run_id: int, *, preview: 
     series = await _series(connection, run)
     if not preview:
         await _require_standing(connection, run)
-    faces = await _faces(connection, run_id=run_id, round=run.round)
+    limit = PREVIEW_MAX if preview else LINES_MAX
+    faces = await _faces(connection, run_id=run_id, round=run.round, limit=limit)
     texts = (
         _NO_SERIAL if one.serial is None else series.numerals.text(one.serial) for one in faces
     )
