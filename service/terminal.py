@@ -149,15 +149,16 @@ class Pace:
 def pace(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """Show how far a long work is: call the result with what is done, of how many, and a remark.
 
-    There may be more of them meanwhile. Where no terminal watches, a line is printed now and then.
+    There may be more of them meanwhile. Where no terminal watches, a line is printed now and then,
+    and how far it came in the end.
     """
-    kept, said_at = Pace(), -_LINE_SECONDS
+    kept, said_at, words = Pace(), time.monotonic(), ""
     with Progress(BarColumn(), TextColumn("{task.description}"), console=err,
                   disable=not err.is_terminal) as shown:  # fmt: skip
         task = shown.add_task(title, total=None)
 
         def show(done: int, total: int, remark: str) -> None:
-            nonlocal said_at
+            nonlocal said_at, words
             now = time.monotonic()
             words = f"{title} {kept.words(done, total, now)}  {remark}"
             shown.update(task, completed=done, total=total, description=words)
@@ -165,7 +166,11 @@ def pace(title: str) -> Iterator[Callable[[int, int, str], None]]:
                 err.print(words, soft_wrap=True)
                 said_at = now
 
-        yield show
+        try:
+            yield show
+        finally:
+            if words and not err.is_terminal:
+                err.print(words, soft_wrap=True)
 
 
 def _place(finding: Finding) -> str:
@@ -186,7 +191,8 @@ def _rows(numbers: Sequence[int]) -> str:
             runs.append((number, number))
     named = [f"{first}" if first == last else f"{first}–{last}" for first, last in runs]
     more = "…" if len(named) > _RUNS_MAX else ""
-    return f"第 {'、'.join(named[:_RUNS_MAX])}{more} 行（{len(numbers)} 行）"
+    count = f"（{len(numbers)} 行）" if len(numbers) > 1 else ""
+    return f"第 {'、'.join(named[:_RUNS_MAX])}{more} 行{count}"
 
 
 def _cell(value: object) -> str:

@@ -130,7 +130,7 @@ async def _annotate(children: Jail, content: bytes, taken: Taken, path: Path) ->
     why: Finding | errors.Refusal
     try:
         with (
-            terminal.progress("标注行数 rows annotated", None) as done,
+            terminal.progress("写标注副本 rows of the copy", None) as done,
             annotated.Copy(written, layouts.RESULTS, taken.errors, taken.marks) as copy,
         ):
             await _hear(children, _COPY_JOB, content, copy.take, done)
@@ -173,8 +173,9 @@ def _list(taken: Taken) -> None:
     """Say how the rows differ from those known before, and list the errors."""
     counts, found = taken.counts, taken.errors
     if words := _COMPARED_WORDS.get(taken.compared_with):
+        would = "将 would be " if taken.outcome is Outcome.REFUSED else ""
         terminal.say(
-            f"{words[0]}：新增 new {counts.new}，更正 mended {counts.mended}，"
+            f"{words[0]}：{would}新增 new {counts.new}，更正 mended {counts.mended}，"
             f"未变 unchanged {counts.unchanged}，{words[1]} {counts.gone}"
         )
     if found:

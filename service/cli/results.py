@@ -18,6 +18,7 @@ from service.issuing.adoption import sheet as adoption_sheet
 from service.issuing.batches import gates, oddities
 from service.issuing.sheets import template
 from service.registry import accounts, catalogue
+from service.registry.journal import Act
 from service.wiring import Desk
 
 
@@ -143,6 +144,7 @@ async def batch_withdraw(_: Settings, desk: Desk, batch_id: int, reason: str) ->
 async def batch_approve(settings: Settings, desk: Desk, batch_id: int) -> None:
     """批准批次：归档并编号 / Approve a batch: archive it and number its certificates."""
     vault = wiring.vault(settings)
+    accounts.require(desk.actor, Act.BATCH_APPROVE)
     async with desk.acting():
         await batches.find(desk.connection, batch_id)
         shown = await oddities.notice(desk.connection, batch_id, vault)

@@ -53,7 +53,7 @@ with photographed as (
         where batch.batch_id = :batch_id and other.state = 'approved'
         order by other.archived_on desc, other.batch_id desc limit 1)
 )
-select count(*)::text as what, array_agg(row_number order by row_number) as row_numbers
+select '无照片 no photo' as what, array_agg(row_number order by row_number) as row_numbers
 from result left join photo using (batch_id, person_key)
 where result.batch_id = :batch_id and passed and sha256 is null
     and exists (select from photographed)
