@@ -9,6 +9,7 @@ import datetime
 import itertools
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TypeGuard
@@ -124,7 +125,7 @@ class Judgement:
         return first
 
 
-class Judging(Judgement):
+class Judging(Judgement, ABC):
     """One sheet, judged as its parts come: the rows that hold, and everything that is wrong.
 
     A room tells in `row` what holds. With more errors than are listed, or with a fault of the whole
@@ -175,9 +176,9 @@ class Judging(Judgement):
         self._strays.add(number)
         return True
 
+    @abstractmethod
     def row(self, number: int, line: tuple[Cell, ...]) -> Any:
         """Judge one row, its cells in the order of the layout: the row, or None."""
-        raise NotImplementedError
 
     def _take_head(self, head: layouts.Head) -> None:
         faults = {

@@ -32,7 +32,7 @@ _BROKEN = (
     expat.ExpatError,
     EOFError,
     LookupError,
-    NotImplementedError,
+    NotImplementedError,  # so zipfile calls a packing that it does not know
     OSError,  # XML named an encoding that would have to be loaded
     ValueError,
 )
